@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What an agent can be told: the models behind its TOML file.
+
+:func:`load` reads a file and reports every problem at once, each with its file, key and what
+is allowed. Rates are in kbit/s and times in seconds, as the field names say.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from enum import StrEnum
+from ipaddress import IPv4Address
+from pathlib import Path as FilePath
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from agents.effects import Encapsulation
+from agents.wire import Algorithm, WireProfile
+
+
+class SettingsError(ValueError):
+    """A settings file that cannot be used; one line per problem."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class Policy(StrEnum):
+    """How packets choose among the live tunnels (draft §7)."""
+
+    PER_FLOW = "per-flow"
+    PER_FLOW_HASH = "per-flow-hash"
+    PER_PACKET = "per-packet"
+
+
+class Weights(StrEnum):
+    """How much of the traffic a tunnel gets (FACTS G43)."""
+
+    EQUAL = "equal"
+    BANDWIDTH = "bandwidth"
+
+
+def _key_octets(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            return bytes.fromhex(value)
+        except ValueError:
+            raise ValueError("a key is written in hexadecimal, two digits per octet") from None
+    return value
+
+
+Key = Annotated[bytes, BeforeValidator(_key_octets), Field(min_length=1, max_length=64, repr=False)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Lifetime = Annotated[int, Field(ge=1, le=0xFFFF)]
+"""Seconds; 65535 means for ever (RFC 5944 §3.3)."""
+InterfaceName = Annotated[str, Field(min_length=1, max_length=15, pattern=r"^[^/\s:]+$")]
+
+
+class Model(BaseModel):
+    """Base of all settings: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SecurityAssociation(Model):
+    """One context of a mobility security association (RFC 5944 §1.6, §3.2)."""
+
+    spi: int = Field(ge=256, le=0xFFFFFFFF)
+    key: Key
+    algorithm: Algorithm = Algorithm.HMAC_MD5
+    replay: Literal["timestamps", "nonces"] = "timestamps"
+
+
+class Profile(Model):
+    """Type and code numbers of the draft's placeholders (FACTS §9)."""
+
+    multiple_tunnel_request: int = Field(127, ge=1, le=127)
+    denied_by_home_agent: int = Field(192, ge=128, le=192)
+    denied_by_foreign_agent: int = Field(127, ge=64, le=127)
+    request_length: Literal[10, 6] = 10
+    """Length of the extension as sent: 10, or 6 for a peer that insists on the text (G1)."""
+
+    def wire(self) -> WireProfile:
+        """The same numbers as the wire package wants them."""
+        return WireProfile(
+            multiple_tunnel_request=self.multiple_tunnel_request,
+            denied_by_home_agent=self.denied_by_home_agent,
+            denied_by_foreign_agent=self.denied_by_foreign_agent,
+            request_length=self.request_length,
+        )
+
+
+class PathSelection(Model):
+    """How this agent spreads the traffic of a home address."""
+
+    policy: Policy = Policy.PER_FLOW
+    weights: Weights = Weights.EQUAL
+    mirror: bool = True
+    """Answer a flow by the tunnel it came by; false: each end chooses for itself (G42)."""
+
+
+def _unique_spis(associations: tuple[SecurityAssociation, ...]) -> None:
+    for spi, count in Counter(a.spi for a in associations).items():
+        if count > 1:
+            raise ValueError(f"SPI {spi} stands {count} times; each context needs its own")
+
+
+class MobileNodeEntry(Model):
+    """A mobile node the home agent serves."""
+
+    home_address: IPv4Address
+    security_association: tuple[SecurityAssociation, ...] = Field(min_length=1)
+    multiple_tunnels: bool = True
+    """Whether this node may use the extension at all (FACTS G18)."""
+
+    @model_validator(mode="after")
+    def _check(self) -> MobileNodeEntry:
+        _unique_spis(self.security_association)
+        return self
+
+
+class ForeignAgentEntry(Model):
+    """A foreign agent with which a mobility security association exists."""
+
+    address: IPv4Address
+    security_association: tuple[SecurityAssociation, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> ForeignAgentEntry:
+        _unique_spis(self.security_association)
+        return self
+
+
+class UdpTunnelling(Model):
+    """RFC 3519 as the home agent grants it."""
+
+    allowed: bool = True
+    forced_allowed: bool = True
+    """Assent to the F flag when no NAT is on the way (RFC 3519 §3.1.1)."""
+    keepalive: int = Field(110, ge=0, le=0xFFFF)
+    """Seconds announced in the reply; 0 leaves it to the mobile node."""
+    maximum_lifetime: Lifetime = 60
+
+
+class AgentAdvertisement(Model):
+    """Unsolicited agent advertisements (RFC 5944 §2.1)."""
+
+    interval: Seconds = 3.0
+    lifetime: Lifetime = 9
+    registration_lifetime: Lifetime = 600
+
+
+class HomeAgentSettings(Model):
+    """``[home_agent]`` of a home agent's file."""
+
+    address: IPv4Address
+    """Unicast address on the home link; source of all tunnels."""
+    home_link: InterfaceName | None = None
+    """Interface of the home link; without it there is no ARP (virtual home network)."""
+    home_prefix_length: int = Field(24, ge=0, le=32)
+    enable_multiple_tunnel_support: bool = True
+    maximum_lifetime: Lifetime = 600
+    maximum_bindings: int = Field(8, ge=1, le=65535)
+    """Per mobile node (FACTS G33)."""
+    timestamp_tolerance: Seconds = 7.0
+    replay_scope: Literal["mobile-node", "binding"] = "mobile-node"
+    reverse_tunnel: Literal["optional", "required", "forbidden"] = "optional"
+    encapsulations: frozenset[Encapsulation] = frozenset(
+        {Encapsulation.IPIP, Encapsulation.GRE, Encapsulation.UDP}
+    )
+    udp: UdpTunnelling = UdpTunnelling()
+    advertise: bool = True
+    """Send agent advertisements on the home link."""
+    advertisement: AgentAdvertisement = AgentAdvertisement()
+    profile: Profile = Profile()
+    path_selection: PathSelection = PathSelection()
+    control_socket: FilePath | None = None
+    state_file: FilePath | None = None
+    mobile_node: tuple[MobileNodeEntry, ...] = Field(min_length=1)
+    foreign_agent: tuple[ForeignAgentEntry, ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> HomeAgentSettings:
+        for address, count in Counter(m.home_address for m in self.mobile_node).items():
+            if count > 1:
+                raise ValueError(f"mobile_node: home address {address} stands {count} times")
+            if address == self.address:
+                raise ValueError(f"mobile_node: home address {address} is the home agent's own")
+        return self
+
+
+class AccessInterface(Model):
+    """``[[mobile_node.interface]]``: one access link of the mobile node."""
+
+    name: InterfaceName
+    binding_id: int = Field(ge=1, le=254)
+    care_of: Literal["co-located", "foreign-agent"] = "co-located"
+    care_of_address: IPv4Address | None = None
+    """Co-located: the address to register; None: the interface's own first address."""
+    gateway: IPv4Address | None = None
+    """Next hop on this link; None: the peer is on-link."""
+    access_technology: int = Field(0, ge=0, le=255)
+    """If-Type, of RFC 5213's registry (FACTS §18)."""
+    downlink_kbit: int = Field(0, ge=0)
+    """Announced as Interface Bandwidth; 0 is unknown (FACTS G3)."""
+    uplink_kbit: int = Field(0, ge=0)
+    """Weight of this link for the node's own traffic under ``weights = "bandwidth"``."""
+    encapsulation: Encapsulation = Encapsulation.IPIP
+    gre_key: bool = False
+    udp_forced: bool = False
+    priority: int = 100
+    """Smaller is preferred where only one interface can be used (FACTS G14)."""
+
+
+class MobileNodeSettings(Model):
+    """``[mobile_node]`` of a mobile node's file."""
+
+    home_address: IPv4Address
+    home_agent: IPv4Address
+    home_prefix_length: int = Field(24, ge=0, le=32)
+    security_association: tuple[SecurityAssociation, ...] = Field(min_length=1)
+    """The first is used for requests; replies may use any."""
+    enable_multiple_tunnel_support: bool = True
+    lifetime: Lifetime = 600
+    udp_lifetime: Lifetime = 60
+    renew_at: tuple[float, float] = (0.5, 0.66)
+    """Fractions of the granted lifetime between which a renewal is placed (FACTS G37)."""
+    bulk_renewal: bool = True
+    """Renew co-located bindings together where the draft allows it (FACTS G24, G25)."""
+    legacy_attempts: int = Field(3, ge=1)
+    """Unanswered requests with the extension before the agent counts as legacy (G12)."""
+    legacy_hold_down: Seconds = 300.0
+    deregister_at_stop: bool = True
+    home_link: InterfaceName | None = None
+    """Interface that may come up on the home link."""
+    home_gateway: IPv4Address | None = None
+    """Router on the home link; None: the first one the home agent advertises."""
+    profile: Profile = Profile()
+    path_selection: PathSelection = PathSelection()
+    control_socket: FilePath | None = None
+    state_file: FilePath | None = None
+    interface: tuple[AccessInterface, ...] = Field(min_length=1)
+    foreign_agent: tuple[ForeignAgentEntry, ...] = ()
+    """Security associations with foreign agents (Mobile-Foreign Authentication)."""
+
+    @model_validator(mode="after")
+    def _check(self) -> MobileNodeSettings:
+        _unique_spis(self.security_association)
+        problems = []
+        for word, counts in (
+            ("binding_id", Counter(str(i.binding_id) for i in self.interface)),
+            ("name", Counter(i.name for i in self.interface)),
+        ):
+            problems += [
+                f"interface: {word} {value} stands {count} times; each interface needs its own"
+                for value, count in counts.items()
+                if count > 1
+            ]
+        problems += [
+            f"interface {i.name}: care_of_address is the home address {self.home_address}"
+            for i in self.interface
+            if i.care_of_address == self.home_address
+        ]
+        low, high = self.renew_at
+        if not 0 < low <= high < 1:
+            problems.append("renew_at: two fractions with 0 < first <= second < 1")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+AgentSettings = TypeVar("AgentSettings", HomeAgentSettings, MobileNodeSettings)
+_TABLE: dict[type[Model], str] = {HomeAgentSettings: "home_agent", MobileNodeSettings: "mobile_node"}
+
+
+def load(path: FilePath, kind: type[AgentSettings]) -> AgentSettings:
+    """Read the settings of one agent from a TOML file.
+
+    :raises SettingsError: with one line per problem, each naming file, key and what is allowed.
+    """
+    table = _TABLE[kind]
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError([f"{path}: {error.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise SettingsError([f"{path}: is not UTF-8 text"]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError([f"{path}: is not TOML: {error}"]) from None
+    problems = [f"{path}: [{key}] is unknown; allowed: [{table}]" for key in document if key != table]
+    if table not in document:
+        raise SettingsError([*problems, f"{path}: [{table}] is missing"])
+    try:
+        settings = kind.model_validate(document[table])
+    except ValidationError as error:
+        for item in error.errors():
+            key = ".".join(str(part) for part in (table, *item["loc"]))
+            problems.append(f"{path}: {key}: {item['msg'].removeprefix('Value error, ')}")
+        raise SettingsError(problems) from None
+    if problems:
+        raise SettingsError(problems)
+    return settings
