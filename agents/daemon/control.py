@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The control socket: ``mipctl`` asks, the agent answers.
+
+One connection carries one request, a line of JSON ``{"version": 1, "command": …}``, and one
+answer, ``{"version": 1, "ok": …}`` or ``{"version": 1, "error": …}``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+VERSION = 1
+LONGEST_REQUEST = 65_536
+"""Octets."""
+REQUEST_TIME = 5.0
+"""Seconds a client may take to send its line."""
+
+Reply = dict[str, Any]
+
+
+class ControlError(RuntimeError):
+    """The agent cannot be reached, or it refused."""
+
+
+class ControlServer:
+    """Answers requests on a Unix socket that only its owner may use."""
+
+    def __init__(self, path: Path, answer: Callable[[dict[str, Any]], Reply]) -> None:
+        self._path = path
+        self._answer = answer
+        self._server: asyncio.Server | None = None
+
+    async def open(self) -> None:
+        """Listen; a socket that a dead agent left is replaced, that of a living one is not.
+
+        :raises ControlError: if another agent answers at this path.
+        """
+        if self._path.exists():
+            with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(OSError):
+                probe.connect(str(self._path))
+                raise ControlError(f"{self._path}: another agent is running with this control socket")
+            self._path.unlink()
+        previous = os.umask(0o177)
+        try:
+            self._server = await asyncio.start_unix_server(
+                self._serve, str(self._path), limit=LONGEST_REQUEST
+            )
+        finally:
+            os.umask(previous)
+
+    async def close(self) -> None:
+        """Stop listening and remove the socket."""
+        if self._server is not None:
+            self._server.close()
+            self._path.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            line = await asyncio.wait_for(reader.readline(), REQUEST_TIME)
+            reply = self._reply(line)
+        except (TimeoutError, ValueError):
+            reply = {
+                "version": VERSION,
+                "error": f"a request is one line of at most {LONGEST_REQUEST} octets",
+            }
+        with contextlib.suppress(ConnectionError):
+            writer.write(json.dumps(reply).encode() + b"\n")
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
+
+    def _reply(self, line: bytes) -> Reply:
+        try:
+            request = json.loads(line)
+        except (ValueError, RecursionError):
+            return {"version": VERSION, "error": "the request is not JSON"}
+        if not isinstance(request, dict) or request.get("version") != VERSION:
+            return {
+                "version": VERSION,
+                "error": f"this agent speaks version {VERSION} of the control protocol",
+            }
+        try:
+            return {"version": VERSION, "ok": self._answer(request)}
+        except ValueError as error:
+            return {"version": VERSION, "error": str(error)}
+
+
+def ask(path: Path, command: str, **arguments: Any) -> Any:
+    """Send one request to the agent at ``path``; what it answers.
+
+    :raises ControlError: if nobody answers or the agent refuses; the message says which.
+    """
+    request = json.dumps({"version": VERSION, "command": command, **arguments})
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(REQUEST_TIME)
+            client.connect(str(path))
+            client.sendall(request.encode() + b"\n")
+            with client.makefile("rb") as stream:
+                reply = json.loads(stream.readline())
+    except (OSError, ValueError) as error:
+        raise ControlError(f"{path}: no agent answers ({error})") from None
+    if "error" in reply:
+        raise ControlError(f"{path}: the agent refuses: {reply['error']}")
+    return reply["ok"]

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The two programs: which sockets each opens and what it watches."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from ipaddress import IPv4Interface
+from random import Random
+from typing import Any
+
+from agents.daemon.control import Reply
+from agents.daemon.shell import Shell
+from agents.effects import Datagram, Effect, Instant, InterfaceState, SendDatagram
+from agents.home_agent import HomeAgent
+from agents.linux.interfaces import InterfaceMonitor
+from agents.linux.kernel import Kernel
+from agents.linux.sockets import ControlSocket
+from agents.mobile_node import MobileNode
+from agents.settings import AccessInterface, HomeAgentSettings, MobileNodeSettings
+
+
+class HomeAgentShell(Shell):
+    """``mip-home-agent``."""
+
+    machine: HomeAgent
+
+    def __init__(self, settings: HomeAgentSettings, random: Random) -> None:
+        kernel = Kernel("home-agent", settings.path_selection, settings.home_link)
+        super().__init__(HomeAgent(settings, random), kernel, settings.control_socket)
+        self._settings = settings
+        self._home = IPv4Interface((settings.address, settings.home_prefix_length)).network
+
+    def begin(self, now: Instant) -> list[Effect]:
+        """One socket for all interfaces; router discovery on the home link."""
+        self._control_socket = self.open_control()
+        if self._settings.home_link is not None:
+            self.open_discovery(self._settings.home_link)
+        return self.machine.start(now)
+
+    def socket_for(self, effect: SendDatagram) -> ControlSocket:  # noqa: ARG002
+        """The only one."""
+        return self._control_socket
+
+    def with_link_source(self, datagram: Datagram) -> Datagram:
+        """A node on the home link may be deregistering: its link address goes into ARP."""
+        if datagram.interface == self._settings.home_link and datagram.source in self._home:
+            found = self.kernel.link_address_of_neighbour(datagram.source, datagram.interface)
+            return replace(datagram, link_source=found)
+        return datagram
+
+
+class MobileNodeShell(Shell):
+    """``mip-mobile-node``."""
+
+    machine: MobileNode
+
+    def __init__(self, settings: MobileNodeSettings, random: Random) -> None:
+        kernel = Kernel("mobile-node", settings.path_selection, settings.home_link)
+        super().__init__(MobileNode(settings, random), kernel, settings.control_socket)
+        self._settings = settings
+        self._accesses = {access.name: access for access in settings.interface}
+        names = [*self._accesses, *([settings.home_link] if settings.home_link else [])]
+        self._monitor = InterfaceMonitor(names)
+        self._by_interface: dict[str, ControlSocket] = {}
+
+    def begin(self, now: Instant) -> list[Effect]:
+        """A socket per interface, so that each request leaves by its own."""
+        self.kernel.own(self._settings.home_address)
+        asyncio.get_running_loop().add_reader(self._monitor.fileno(), self._interfaces_changed)
+        for name, state in self._monitor.states.items():
+            self._follow(name, state)
+        return self.machine.start(self._monitor.states, now)
+
+    def socket_for(self, effect: SendDatagram) -> ControlSocket | None:
+        """The interface's own socket."""
+        return self._by_interface.get(effect.interface or "")
+
+    def ended(self) -> bool:
+        """Whether the deregistrations have been answered or given up."""
+        return self.machine.stopped
+
+    def command(self, request: dict[str, Any]) -> Reply:
+        """The commands a mobile node has beside the common ones."""
+        now = self.now()
+        match request:
+            case {"command": "reregister", "bulk": bool(bulk)}:
+                self.perform(self.machine.reregister(now, bulk))
+            case {"command": "deregister", "binding_id": int() | None as binding_id}:
+                self.perform(self.machine.deregister(binding_id, now))
+            case _:
+                return super().command(request)
+        return {}
+
+    def status(self, now: Instant) -> dict[str, Any]:
+        """Adds whether every usable interface has its binding."""
+        return {**super().status(now), "registered": self.machine.registered}
+
+    async def run(self) -> None:
+        """As the base class; the monitor is closed with the rest."""
+        try:
+            await super().run()
+        finally:
+            self._monitor.close()
+
+    def _interfaces_changed(self) -> None:
+        for name, state in self._monitor.changes().items():
+            self._follow(name, state)
+            self.perform(self.machine.interface_changed(name, state, self.now()))
+
+    def _follow(self, name: str, state: InterfaceState) -> None:
+        """Sockets and the care-of address's own route follow the interface."""
+        if state.up and name not in self._by_interface:
+            self._by_interface[name] = self.open_control(name)
+            self.open_discovery(name)
+        access = self._accesses.get(name)
+        if access is not None:
+            self.kernel.set_access(name, _care_of_address(access, state), access.gateway)
+
+
+def _care_of_address(access: AccessInterface, state: InterfaceState):  # type: ignore[no-untyped-def]
+    if not state.up or access.care_of != "co-located":
+        return None
+    if access.care_of_address is not None:
+        return access.care_of_address
+    return state.addresses[0].ip if state.addresses else None

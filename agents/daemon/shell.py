@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The event loop around a state machine: inputs go in, effects are carried out in order.
+
+One input is handled to its end before the next is read, so the state machine, the kernel and
+the sockets never disagree about what came first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import time
+from abc import ABC, abstractmethod
+from collections import Counter, deque
+from collections.abc import Callable, Hashable, Iterable
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any, Protocol
+
+from agents.daemon.control import ControlServer, Reply
+from agents.effects import (
+    Datagram,
+    Effect,
+    Instant,
+    RemoveTunnel,
+    Report,
+    SendDatagram,
+    SendIcmp,
+    StartTimer,
+    StopTimer,
+)
+from agents.linux.discovery import DiscoverySocket
+from agents.linux.kernel import Kernel
+from agents.linux.sockets import ControlSocket
+from agents.linux.tunnels import TunnelError
+from agents.settings import PathSelection, Policy
+
+EVENTS_KEPT = 1000
+WARNINGS_PER_SECOND = 10
+_log = logging.getLogger("agent")
+
+
+class StateMachine(Protocol):
+    """What home agent and mobile node have in common."""
+
+    def receive(self, datagram: Datagram, now: Instant) -> list[Effect]: ...
+    def receive_icmp(
+        self, payload: bytes, source: IPv4Address, interface: str, link_source: str | None, now: Instant
+    ) -> list[Effect]: ...
+    def timer(self, key: Hashable, now: Instant) -> list[Effect]: ...
+    def set_multiple_tunnel_support(self, enabled: bool, now: Instant) -> list[Effect]: ...
+    def set_bandwidth(self, binding_id: int, kbytes: int, now: Instant) -> list[Effect]: ...
+    def stop(self, now: Instant) -> list[Effect]: ...
+    def status(self, now: Instant) -> dict[str, Any]: ...
+
+
+class Shell(ABC):
+    """Runs one agent until SIGTERM or SIGINT."""
+
+    def __init__(self, machine: StateMachine, kernel: Kernel, control_socket: Path | None) -> None:
+        self.machine = machine
+        self.kernel = kernel
+        self._timers: dict[Hashable, asyncio.TimerHandle] = {}
+        self._drains: dict[object, asyncio.TimerHandle] = {}
+        self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
+        self._counters: Counter[str] = Counter()
+        self._warnings: deque[float] = deque(maxlen=WARNINGS_PER_SECOND)
+        self._sockets: list[ControlSocket] = []
+        self._discovery: dict[str, DiscoverySocket] = {}
+        self._ending = asyncio.Event()
+        self._control = ControlServer(control_socket, self.command) if control_socket else None
+
+    @abstractmethod
+    def begin(self, now: Instant) -> list[Effect]:
+        """Open sockets and start the state machine."""
+
+    @abstractmethod
+    def socket_for(self, effect: SendDatagram) -> ControlSocket | None:
+        """The socket a datagram leaves by."""
+
+    def ended(self) -> bool:
+        """Whether the state machine has finished after ``stop``."""
+        return True
+
+    @staticmethod
+    def now() -> Instant:
+        """The current moment on both clocks."""
+        return Instant(asyncio.get_running_loop().time(), time.time())
+
+    async def run(self) -> None:
+        """Run until told to end; then stop the machine and undo everything in the kernel."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._ending.set)
+        try:
+            self.perform(self.begin(self.now()))
+            if self._control is not None:
+                await self._control.open()
+            await self._ending.wait()
+            self.perform(self.machine.stop(self.now()))
+            while not self.ended():  # the machine's own limit ends this
+                await asyncio.sleep(0.01)
+        finally:
+            if self._control is not None:
+                await self._control.close()
+            for handle in (*self._timers.values(), *self._drains.values()):
+                handle.cancel()
+            for endpoint in (*self._sockets, *self._discovery.values()):
+                loop.remove_reader(endpoint.fileno())
+                endpoint.close()
+            self.kernel.close()
+
+    def open_control(self, interface: str | None = None) -> ControlSocket:
+        """Listen on the Mobile IP port.
+
+        :raises OSError: if the port is taken or the interface does not exist.
+        """
+        control = ControlSocket(interface)
+        self._sockets.append(control)
+        asyncio.get_running_loop().add_reader(control.fileno(), self._datagrams, control)
+        return control
+
+    def open_discovery(self, interface: str) -> None:
+        """Listen for router discovery on an interface.
+
+        :raises OSError: if the interface does not exist.
+        """
+        discovery = DiscoverySocket(interface)
+        self._discovery[interface] = discovery
+        asyncio.get_running_loop().add_reader(discovery.fileno(), self._messages, discovery)
+
+    def with_link_source(self, datagram: Datagram) -> Datagram:
+        """The datagram, with its link-layer source where the agent needs it."""
+        return datagram
+
+    def perform(self, effects: Iterable[Effect]) -> None:
+        """Carry out effects in order."""
+        for effect in effects:
+            match effect:
+                case SendDatagram():
+                    self._send(effect)
+                case SendIcmp():
+                    discovery = self._discovery.get(effect.interface)
+                    if discovery is not None:
+                        self._failed("send-failed", discovery.send(effect), effect.destination)
+                case StartTimer(key, at):
+                    self._start_timer(key, at)
+                case StopTimer(key):
+                    handle = self._timers.pop(key, None)
+                    if handle is not None:
+                        handle.cancel()
+                case Report():
+                    self._report(effect)
+                case RemoveTunnel(tunnel, drain):
+                    self.kernel.apply(effect)
+                    self._drains[tunnel] = asyncio.get_running_loop().call_later(
+                        drain, self.kernel.delete_retired, tunnel
+                    )
+                case _:
+                    self._touch_kernel(effect)
+
+    def command(self, request: dict[str, Any]) -> Reply:
+        """Answer one request of ``mipctl``; an unknown or malformed one is refused."""
+        now = self.now()
+        match request:
+            case {"command": "status"}:
+                return {**self.status(now), "events": dict(sorted(self._counters.items()))}
+            case {"command": "events"}:
+                return {"events": list(self._events)}
+            case {"command": "set-multiple-tunnel-support", "enabled": bool(enabled)}:
+                self.perform(self.machine.set_multiple_tunnel_support(enabled, now))
+            case {"command": "set-bandwidth", "binding_id": int(binding_id), "kbytes": int(kbytes)}:
+                self.perform(self.machine.set_bandwidth(binding_id, kbytes, now))
+            case {"command": "set-policy", "policy": str(policy)} if policy in list(Policy):
+                selection = self.kernel.selection.model_copy(update={"policy": Policy(policy)})
+                self._select(selection, self.kernel.pinned)
+            case {"command": "pin", "binding_id": int() | None as binding_id}:
+                self._select(self.kernel.selection, binding_id)
+            case _:
+                raise ValueError("unknown command or wrong arguments")
+        return {}
+
+    def status(self, now: Instant) -> dict[str, Any]:
+        """The machine's status with what the kernel adds to it."""
+        return {
+            **self.machine.status(now),
+            "policy": self.kernel.selection.policy.value,
+            "weights": self.kernel.selection.weights.value,
+            "pinned": self.kernel.pinned,
+            "devices": self.kernel.devices(),
+        }
+
+    def _select(self, selection: PathSelection, pinned: int | None) -> None:
+        self.kernel.set_selection(selection, pinned)
+
+    def _touch_kernel(self, effect: Any) -> None:
+        try:
+            self.kernel.apply(effect)
+        except TunnelError as error:
+            self._failed("tunnel-failed", str(error), None)
+
+    def _datagrams(self, control: ControlSocket) -> None:
+        datagram = control.receive()
+        if datagram is not None:
+            self.perform(self.machine.receive(self.with_link_source(datagram), self.now()))
+
+    def _messages(self, discovery: DiscoverySocket) -> None:
+        message = discovery.receive()
+        if message is not None:
+            self.perform(
+                self.machine.receive_icmp(
+                    message.payload, message.source, message.interface, message.link_source, self.now()
+                )
+            )
+
+    def _send(self, effect: SendDatagram) -> None:
+        control = self.socket_for(effect)
+        if control is not None:
+            self._failed("send-failed", control.send(effect), effect.destination)
+
+    def _start_timer(self, key: Hashable, at: float) -> None:
+        if key in self._timers:
+            self._timers[key].cancel()
+        self._timers[key] = asyncio.get_running_loop().call_at(at, self._run_out, key)
+
+    def _run_out(self, key: Hashable) -> None:
+        del self._timers[key]
+        self.perform(self.machine.timer(key, self.now()))
+
+    def _failed(self, event: str, reason: str | None, destination: IPv4Address | None) -> None:
+        if reason is not None:
+            fields = (
+                {"reason": reason}
+                if destination is None
+                else {"reason": reason, "destination": str(destination)}
+            )
+            self._report(Report(event, fields, warning=True))
+
+    def _report(self, report: Report) -> None:
+        now = self.now()
+        self._counters[report.event] += 1
+        self._events.append({"time": now.unix, "event": report.event, **report.fields})
+        words = " ".join(f"{key}={value}" for key, value in report.fields.items())
+        if not report.warning:
+            _log.info("%s %s", report.event, words)
+        elif len(self._warnings) < WARNINGS_PER_SECOND or now.monotonic - self._warnings[0] >= 1:
+            self._warnings.append(now.monotonic)
+            _log.warning("%s %s", report.event, words)
+
+
+def run(make: Callable[[], Shell]) -> None:
+    """Run a shell in a new event loop until it ends."""
+
+    async def main() -> None:
+        await make().run()
+
+    asyncio.run(main())

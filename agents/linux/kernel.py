@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Carries out the effects that touch the kernel, and undoes all of it at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Sequence
+from ipaddress import IPv4Address
+from pathlib import Path as FilePath
+from typing import Any
+
+import nftables
+from pyroute2.iproute import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from agents.effects import (
+    AddTunnel,
+    GratuitousArp,
+    Path,
+    RemoveTunnel,
+    SetNeighbour,
+    SetPaths,
+    StartInterception,
+    StopInterception,
+    Tunnel,
+)
+from agents.linux import neighbours
+from agents.linux.path_selection import NumberedPath, Role, rules
+from agents.linux.tunnels import Device, Tunnels
+from agents.settings import PathSelection
+
+KernelEffect = (
+    AddTunnel | RemoveTunnel | SetPaths | StartInterception | StopInterception | GratuitousArp | SetNeighbour
+)
+ACCESS_TABLE_BASE = 20_000
+"""Route table of the access interface with index i is ``ACCESS_TABLE_BASE + i``."""
+ACCESS_RULE_PRIORITY = 8_000
+TCP_IP_HEADERS = 40
+_MAXIMUM_NEXT_HOP_WEIGHT = 256
+_SYSCTLS = {
+    # Replies may come by any tunnel, and the home address answers on none of the access links.
+    "net.ipv4.conf.all.rp_filter": "0",
+    "net.ipv4.conf.default.rp_filter": "0",
+    "net.ipv4.conf.all.send_redirects": "0",
+    "net.ipv4.conf.default.send_redirects": "0",
+    "net.ipv4.fib_multipath_hash_policy": "1",
+    # A flow that changes its tunnel reorders; tracking must not call that invalid.
+    "net.netfilter.nf_conntrack_tcp_be_liberal": "1",
+}
+_ROLE_SYSCTLS: dict[Role, dict[str, str]] = {
+    "home-agent": {"net.ipv4.ip_forward": "1"},
+    "mobile-node": {"net.ipv4.conf.all.arp_ignore": "1"},
+}
+
+
+class KernelError(RuntimeError):
+    """The kernel refused something an agent cannot do without."""
+
+
+class Kernel:
+    """One agent's part of its node's kernel state."""
+
+    def __init__(self, role: Role, selection: PathSelection, home_link: str | None) -> None:
+        """Take the node over: set its sysctls.
+
+        :raises KernelError: naming what is missing.
+        """
+        self._role = role
+        self.selection = selection
+        self._home_link = home_link
+        self._netlink = IPRoute()
+        self._nft = nftables.Nftables()
+        self._tunnels = Tunnels(self._netlink)
+        self._table = f"mip-{role}"
+        self._paths: dict[IPv4Address, tuple[Path, ...]] = {}
+        self._intercepted: set[IPv4Address] = set()
+        self._own_address: IPv4Address | None = None
+        self._access: dict[str, tuple[IPv4Address, int]] = {}
+        self._previous_sysctls: dict[str, str] = {}
+        self.pinned: int | None = None
+        """With a binding identifier here, only that binding carries traffic."""
+        self._load()  # connection tracking appears with the first rule that uses it
+        for name, value in {**_SYSCTLS, **_ROLE_SYSCTLS[role]}.items():
+            self._sysctl(name, value)
+        if home_link is not None and role == "home-agent":
+            # Otherwise a proxied answer is up to 0.8 s late.
+            self._sysctl(f"net.ipv4.neigh.{home_link}.proxy_delay", "0")
+
+    def apply(self, effect: KernelEffect) -> None:
+        """Carry out one effect. ``RemoveTunnel`` only retires; call :meth:`delete_retired` later."""
+        match effect:
+            case AddTunnel(tunnel, name):
+                self._tunnels.add(tunnel, name)
+            case RemoveTunnel(tunnel, _):
+                self._tunnels.retire(tunnel)
+            case SetPaths(home_address, paths):
+                self._paths[home_address] = paths
+                self._route(home_address)
+                self._load()
+            case StartInterception(home_address):
+                self._intercept(home_address, True)
+            case StopInterception(home_address, link_address):
+                self._intercept(home_address, False)
+                if link_address is not None and self._home_link is not None:
+                    neighbours.announce(self._home_link, home_address, link_address)
+            case GratuitousArp(home_address, interface):
+                own = neighbours.link_address_of(self._netlink, interface)
+                neighbours.announce(interface, home_address, own)
+            case SetNeighbour(address, interface, link_address):
+                neighbours.pin(self._netlink, address, interface, link_address)
+
+    def delete_retired(self, tunnel: Tunnel) -> None:
+        """End of a tunnel's drain time."""
+        self._tunnels.delete_retired(tunnel)
+
+    def set_selection(self, selection: PathSelection, pinned: int | None) -> None:
+        """Change policy or weights while traffic flows; every cycle starts at its first slot."""
+        self.selection = selection
+        self.pinned = pinned
+        for home_address in self._paths:
+            self._route(home_address)
+        self._load()
+
+    def devices(self) -> list[dict[str, Any]]:
+        """The tunnel devices with their counters, for ``mipctl tunnels``."""
+        return self._tunnels.rows()
+
+    def own(self, home_address: IPv4Address) -> None:
+        """Mobile node: have the home address, on no link in particular."""
+        self._own_address = home_address
+        with contextlib.suppress(NetlinkError):
+            self._netlink.addr(
+                "add", index=socket.if_nametoindex("lo"), address=str(home_address), prefixlen=32
+            )
+
+    def set_access(self, interface: str, address: IPv4Address | None, gateway: IPv4Address | None) -> None:
+        """Mobile node: what comes from a care-of address leaves by its own interface."""
+        self._forget_access(interface)
+        if address is None:
+            return
+        index = socket.if_nametoindex(interface)
+        self._access[interface] = (address, index)
+        next_hop = {"gateway": str(gateway)} if gateway is not None else {}
+        self._netlink.route("replace", dst="default", oif=index, table=ACCESS_TABLE_BASE + index, **next_hop)
+        self._netlink.rule("add", **self._access_rule(address, index))
+
+    def link_address_of_neighbour(self, address: IPv4Address, interface: str) -> str | None:
+        """What ARP has learnt of a neighbour."""
+        return neighbours.lookup(self._netlink, address, interface)
+
+    def close(self) -> None:
+        """Undo everything: tunnels, routes, rules, proxy entries, table, sysctls."""
+        for home_address in list(self._paths):
+            self._paths[home_address] = ()
+            self._route(home_address)
+        for tunnel in self._tunnels.all():
+            self._tunnels.delete(tunnel)
+        for home_address in list(self._intercepted):
+            self._intercept(home_address, False)
+        for interface in list(self._access):
+            self._forget_access(interface)
+        if self._own_address is not None:
+            with contextlib.suppress(NetlinkError):
+                self._netlink.addr(
+                    "del", index=socket.if_nametoindex("lo"), address=str(self._own_address), prefixlen=32
+                )
+        self._run(f"table ip {self._table} {{}}\ndelete table ip {self._table}\n")
+        for name, value in self._previous_sysctls.items():
+            with contextlib.suppress(OSError):
+                self._path_of(name).write_text(value)
+        self._netlink.close()
+
+    def _usable(self, paths: Sequence[Path]) -> list[tuple[Path, Device]]:
+        usable = [(path, self._tunnels[path.tunnel]) for path in paths if isinstance(path.tunnel, Tunnel)]
+        pinned = [(path, device) for path, device in usable if path.binding_id == self.pinned]
+        return pinned if self.pinned is not None else usable
+
+    def _route(self, home_address: IPv4Address) -> None:
+        """The unmarked route: ``per-flow-hash`` lives by it, proxy ARP and the first look-up need it."""
+        usable = self._usable(self._paths[home_address])
+        largest = max((path.weight for path, _ in usable), default=1.0)
+        next_hops = [
+            {
+                "oif": device.index,
+                "hops": max(1, round(path.weight / largest * _MAXIMUM_NEXT_HOP_WEIGHT)) - 1,
+            }
+            for path, device in usable
+        ]
+        if self._role == "home-agent":
+            route: dict[str, object] = {"dst": f"{home_address}/32"}
+        else:
+            route = {"dst": "default", "prefsrc": str(home_address)}
+            mtu = self._tunnels.smallest_mtu()
+            if mtu is not None:
+                route["metrics"] = {"mtu": mtu, "advmss": mtu - TCP_IP_HEADERS}
+        if next_hops:
+            self._netlink.route("replace", multipath=next_hops, **route)
+        else:
+            with contextlib.suppress(NetlinkError):
+                self._netlink.route("del", dst=route["dst"])
+
+    def _load(self) -> None:
+        """Load the path-selection table anew, in one transaction."""
+        addresses = {
+            home_address: [
+                NumberedPath(device.number, device.name, path.weight, path.bandwidth)
+                for path, device in self._usable(paths)
+            ]
+            for home_address, paths in self._paths.items()
+        }
+        mtu = self._tunnels.smallest_mtu()
+        segment = None if mtu is None or self._role == "mobile-node" else mtu - TCP_IP_HEADERS
+        self._run(rules(self._table, self._role, self.selection, addresses, segment))
+
+    def _run(self, text: str) -> None:
+        code, _, error = self._nft.cmd(text)
+        if code:
+            raise KernelError(f"nft refuses the table {self._table}: {error.strip()}")
+
+    def _intercept(self, home_address: IPv4Address, intercept: bool) -> None:
+        if self._home_link is None:
+            return
+        if intercept:
+            self._intercepted.add(home_address)
+            own = neighbours.link_address_of(self._netlink, self._home_link)
+            neighbours.announce(self._home_link, home_address, own)
+        else:
+            self._intercepted.discard(home_address)
+        neighbours.set_proxy(self._netlink, home_address, self._home_link, intercept)
+
+    def _access_rule(self, address: IPv4Address, index: int) -> dict[str, object]:
+        return {
+            "src": str(address),
+            "src_len": 32,
+            "table": ACCESS_TABLE_BASE + index,
+            "priority": ACCESS_RULE_PRIORITY,
+            "family": socket.AF_INET,
+        }
+
+    def _forget_access(self, interface: str) -> None:
+        address, index = self._access.pop(interface, (None, 0))
+        if address is None:
+            return
+        with contextlib.suppress(NetlinkError):
+            self._netlink.rule("del", **self._access_rule(address, index))
+        with contextlib.suppress(NetlinkError):
+            self._netlink.flush_routes(table=ACCESS_TABLE_BASE + index, family=socket.AF_INET)
+
+    @staticmethod
+    def _path_of(name: str) -> FilePath:
+        return FilePath("/proc/sys", name.replace(".", "/"))
+
+    def _sysctl(self, name: str, value: str) -> None:
+        path = self._path_of(name)
+        try:
+            self._previous_sysctls.setdefault(name, path.read_text())
+            path.write_text(value)
+        except OSError as error:
+            raise KernelError(f"sysctl {name} = {value}: {error.strerror}") from None

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The Mobile IP port: UDP sockets that know where a datagram came in and choose where it leaves."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+from ipaddress import IPv4Address
+
+from agents.effects import MOBILE_IP_PORT, Datagram, SendDatagram
+
+_SO_BINDTODEVICE = socket.SO_BINDTODEVICE
+_IP_PKTINFO = 8
+_IP_RECVTTL = 12
+_IP_TTL = socket.IP_TTL
+_PKTINFO = struct.Struct("=i4s4s")
+_LARGEST = 65_535
+
+
+class ControlSocket:
+    """One UDP socket on the Mobile IP port, of all interfaces or of one."""
+
+    def __init__(self, interface: str | None = None, port: int = MOBILE_IP_PORT) -> None:
+        """Bind it.
+
+        :param interface: receive only what comes by this interface and send only by it.
+        :raises OSError: if the port is taken or the interface does not exist.
+        """
+        self.interface = interface
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        try:
+            if interface is not None:
+                self._socket.setsockopt(socket.SOL_SOCKET, _SO_BINDTODEVICE, interface.encode())
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            self._socket.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+            self._socket.setsockopt(socket.IPPROTO_IP, _IP_RECVTTL, 1)
+            self._socket.bind(("", port))
+        except OSError:
+            self._socket.close()
+            raise
+
+    def fileno(self) -> int:
+        """For the event loop."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+    def receive(self) -> Datagram | None:
+        """The next datagram; None if there is none, or an error report instead of one."""
+        try:
+            payload, ancillary, _, (host, port) = self._socket.recvmsg(_LARGEST, 256)
+        except OSError:  # includes ICMP errors the kernel reports for an earlier datagram
+            return None
+        interface, destination, ttl = self.interface or "", IPv4Address(0), 64
+        for level, kind, data in ancillary:
+            if level == socket.IPPROTO_IP and kind == _IP_PKTINFO:
+                index, _, header_destination = _PKTINFO.unpack(data[: _PKTINFO.size])
+                destination = IPv4Address(header_destination)
+                with contextlib.suppress(OSError):  # the interface may be gone already
+                    interface = socket.if_indextoname(index)
+            elif level == socket.IPPROTO_IP and kind == _IP_TTL:
+                ttl = int.from_bytes(data[:4], "little")
+        return Datagram(payload, IPv4Address(host), port, destination, interface, ttl)
+
+    def send(self, effect: SendDatagram) -> str | None:
+        """Send; the kernel's reason if it cannot (no route, interface down), else None."""
+        source = _PKTINFO.pack(0, effect.source.packed, b"\0" * 4)
+        try:
+            self._socket.sendmsg(
+                [effect.payload],
+                [
+                    (socket.IPPROTO_IP, _IP_PKTINFO, source),
+                    (socket.IPPROTO_IP, _IP_TTL, struct.pack("=i", effect.ttl)),
+                ],
+                0,
+                (str(effect.destination), effect.destination_port),
+            )
+        except OSError as error:
+            return error.strerror or str(error)
+        return None

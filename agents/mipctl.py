@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``mipctl``: look at and change a running agent."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from agents.daemon.control import ControlError, ask
+from agents.settings import Policy
+
+OK, FAILED, USAGE = 0, 1, 2
+RUNTIME_FOLDER = Path("/run/mip4")
+"""Where agents keep their control sockets unless their settings say otherwise."""
+
+_BINDING_COLUMNS = (
+    "home_address", "binding_id", "state", "interface", "care_of_address", "encapsulation", "lifetime_remaining"
+)  # fmt: skip
+_TUNNEL_COLUMNS = (
+    "device", "alias", "encapsulation", "local", "remote", "mtu", "state", "sent_packets", "received_packets"
+)  # fmt: skip
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("mipctl", description="Look at and change a running Mobile IP agent.")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--node", metavar="NAME", help="the agent of this lab node (default: $MIPCTL_NODE)")
+    where.add_argument("--socket", type=Path, metavar="PATH", help="its control socket")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, words in (
+        ("status", "state, counters and settings"),
+        ("bindings", "the binding table, or the mobile node's registrations"),
+        ("tunnels", "tunnel devices with their counters"),
+        ("events", "what happened lately"),
+    ):
+        command = commands.add_parser(name, help=words)
+        command.add_argument("--json", action="store_true", help="print JSON only")
+    change = commands.add_parser("set", help="change a setting of the running agent")
+    settings = change.add_subparsers(dest="setting", required=True, metavar="SETTING")
+    support = settings.add_parser("enable-multiple-tunnel-support", help="0 or 1")
+    support.add_argument("enabled", choices=("0", "1"))
+    bandwidth = settings.add_parser("bandwidth", help="weight of a binding, live")
+    bandwidth.add_argument("binding_id", type=int, metavar="BID")
+    bandwidth.add_argument("kbytes", type=int, metavar="KBYTES", help="kilobytes per second")
+    policy = settings.add_parser("policy", help="how packets choose a tunnel; starts every cycle anew")
+    policy.add_argument("policy", choices=[policy.value for policy in Policy])
+    pin = settings.add_parser("pin", help="carry all traffic by one binding, or by all again")
+    pin.add_argument("binding_id", metavar="BID|none")
+    again = commands.add_parser("reregister", help="mobile node: register again now")
+    again.add_argument("--bulk", action="store_true", help="all bindings with one request")
+    away = commands.add_parser("deregister", help="mobile node: give up a binding or all")
+    away.add_argument("binding_id", nargs="?", default="all", metavar="BID|all")
+    return parser
+
+
+def _socket(arguments: argparse.Namespace) -> Path:
+    """The control socket meant.
+
+    :raises ControlError: naming the agents there are.
+    """
+    if arguments.socket is not None:
+        return Path(arguments.socket)
+    folder = Path(os.environ.get("MIPCTL_FOLDER", RUNTIME_FOLDER))
+    node = arguments.node or os.environ.get("MIPCTL_NODE")
+    found = sorted(folder.glob(f"*_{node}.sock" if node else "*.sock"))
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(sorted(path.stem.rpartition("_")[2] for path in folder.glob("*.sock")))
+    raise ControlError(
+        f"which agent? give --node NAME or --socket PATH; running in {folder}: {names or 'none'}"
+    )
+
+
+def _number(word: str, nothing: str) -> int | None:
+    if word == nothing:
+        return None
+    if not word.isdecimal():
+        raise ControlError(f"{word!r} is neither a binding identifier nor {nothing!r}")
+    return int(word)
+
+
+def _change(socket: Path, arguments: argparse.Namespace) -> None:
+    match arguments.command, getattr(arguments, "setting", None):
+        case "set", "enable-multiple-tunnel-support":
+            ask(socket, "set-multiple-tunnel-support", enabled=arguments.enabled == "1")
+        case "set", "bandwidth":
+            ask(socket, "set-bandwidth", binding_id=arguments.binding_id, kbytes=arguments.kbytes)
+        case "set", "policy":
+            ask(socket, "set-policy", policy=arguments.policy)
+        case "set", "pin":
+            ask(socket, "pin", binding_id=_number(arguments.binding_id, "none"))
+        case "reregister", _:
+            ask(socket, "reregister", bulk=arguments.bulk)
+        case "deregister", _:
+            ask(socket, "deregister", binding_id=_number(arguments.binding_id, "all"))
+
+
+def _show(socket: Path, arguments: argparse.Namespace, console: Console) -> None:
+    if arguments.command == "events":
+        document: dict[str, Any] = ask(socket, "events")
+        rows: Any = document["events"]
+    else:
+        document = ask(socket, "status")
+        rows = document["devices" if arguments.command == "tunnels" else "bindings"]
+    if arguments.json:
+        shown = document if arguments.command == "status" else rows
+        console.print_json(json.dumps(shown)) if console.is_terminal else print(json.dumps(shown))  # noqa: T201
+    elif arguments.command == "status":
+        for key, value in document.items():
+            if not isinstance(value, list):
+                console.print(f"{key}: {value}", highlight=False)
+    elif arguments.command == "events":
+        for row in rows:
+            moment = datetime.fromtimestamp(row.pop("time"), UTC).strftime("%H:%M:%S.%f")[:-3]
+            name = row.pop("event")
+            console.print(moment, name, *(f"{k}={v}" for k, v in row.items()), highlight=False)
+    else:
+        _table(rows, _TUNNEL_COLUMNS if arguments.command == "tunnels" else _BINDING_COLUMNS, console)
+
+
+def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str], console: Console) -> None:
+    shown = [column for column in columns if any(column in row for row in rows)]
+    table = Table(*(column.replace("_", " ") for column in shown))
+    for row in rows:
+        cells = (row.get(column) for column in shown)
+        table.add_row(
+            *(
+                "-" if cell is None else f"{cell:.1f}" if isinstance(cell, float) else str(cell)
+                for cell in cells
+            )
+        )
+    console.print(table)
+
+
+def main() -> int:
+    """The console script."""
+    arguments = _parser().parse_args()
+    try:
+        socket = _socket(arguments)
+        if arguments.command in {"status", "bindings", "tunnels", "events"}:
+            _show(socket, arguments, Console())
+        else:
+            _change(socket, arguments)
+    except ControlError as error:
+        print(f"mipctl: {error}", file=sys.stderr)  # noqa: T201
+        return FAILED
+    return OK
