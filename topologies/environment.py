@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Continues a program in the project's own environment. Standard library only."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTHON = ROOT / ".venv" / "bin" / "python"
+USAGE = 2
+
+
+def continue_as(module: str) -> None:
+    """Replace this process by ``module``, run by the environment's Python.
+
+    ``-P`` keeps the script's own folder off the module path, where its neighbours would stand
+    before the standard library.
+    """
+    if not PYTHON.exists():
+        sys.stderr.write(
+            f"{ROOT.name}: the project's environment is missing\n  mend it with:  make -C '{ROOT}' setup\n"
+        )
+        sys.exit(USAGE)
+    os.environ["PYTHONPATH"] = str(ROOT)  # found even when the checkout was moved
+    os.execv(PYTHON, [str(PYTHON), "-P", "-m", module, *sys.argv[1:]])

@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Runs one command in a throw-away guest: a Linux kernel that is an ordinary process.
+
+The guest's root is the host's root, read-only. Virtual time stands still while code runs and
+jumps while everything waits; with a seed, the same command gives the same octets every time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+
+from topologies.lab.guest_kernel import ROOT, GuestKernel
+
+VIRTUAL_EPOCH = 1_767_225_600
+"""Unix time at which every virtual clock starts: 2026-01-01 00:00:00 UTC."""
+MEMORY_MIB = 1024
+_INIT = Path(__file__).with_name("init.py")
+
+
+class Clock(StrEnum):
+    """What time means inside the lab kernel."""
+
+    VIRTUAL = "virtual"
+    REAL = "real"
+
+
+class GuestError(RuntimeError):
+    """The guest could not start or died; the message ends with what its kernel said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A host folder as the job sees it."""
+
+    source: Path
+    target: Path
+    writable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One command for a guest."""
+
+    argv: Sequence[str]
+    cwd: Path = ROOT
+    folders: Sequence[Folder] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    live: bool = True
+    """Copy stdout and stderr to ours as they come. False: keep the consoles silent, because
+    console output ties the run to the host's timing; it is then found in ``Guest.output``."""
+
+
+def _memory_folder() -> Path:
+    """Where the guest's memory lives: a folder that may be executed from and has room.
+
+    :raises GuestError: naming the folders tried.
+    """
+    tried = []
+    for name in dict.fromkeys(("/dev/shm", tempfile.gettempdir(), "/var/tmp")):
+        try:
+            facts = os.statvfs(name)
+        except OSError as error:
+            tried.append(f"{name}: {error.strerror}")
+            continue
+        free = facts.f_bavail * facts.f_frsize >> 20
+        if facts.f_flag & os.ST_NOEXEC:
+            tried.append(f"{name}: is mounted noexec")
+        elif free < MEMORY_MIB or not os.access(name, os.W_OK):
+            tried.append(f"{name}: {free} MiB free, {MEMORY_MIB} needed, and write permission")
+        else:
+            return Path(name)
+    raise GuestError("no place for the guest's memory; set TMPDIR to one:\n  " + "\n  ".join(tried))
+
+
+def job_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """The job's whole environment: nothing of the caller's leaks into a run."""
+    return {
+        "PATH": f"{ROOT / '.venv/bin'}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": "/tmp",
+        "LANG": "C.UTF-8",
+        "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **extra,
+    }
+
+
+class Guest:
+    """A running guest. Use as a context manager: leaving it kills whatever still runs."""
+
+    def __init__(
+        self,
+        kernel: GuestKernel,
+        job: Job,
+        *,
+        clock: Clock = Clock.VIRTUAL,
+        seed: int | None = None,
+        wall_limit: float | None = None,
+    ) -> None:
+        """Start the guest.
+
+        :param seed: of the guest kernel's random numbers; None takes the host's.
+        :param wall_limit: seconds of wall-clock time after which :meth:`wait` kills it.
+        """
+        self._folder = Path(tempfile.mkdtemp(prefix="mip4-guest-", dir="/tmp"))
+        self._limit = wall_limit
+        self._copies: list[threading.Thread] = []
+        try:
+            self._process = self._start(kernel, job, clock, seed)
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+
+    def _start(
+        self, kernel: GuestKernel, job: Job, clock: Clock, seed: int | None
+    ) -> subprocess.Popen[bytes]:
+        folders = [Folder(ROOT, ROOT), *job.folders]
+        (self._folder / "job.json").write_text(
+            json.dumps(
+                {
+                    "argv": list(job.argv),
+                    "cwd": str(job.cwd),
+                    "environment": job_environment(job.environment),
+                    "folders": [(str(f.source), str(f.target), f.writable) for f in folders],
+                    "live": job.live,
+                }
+            )
+        )
+        shutil.copyfile(_INIT, self._folder / "init.py")  # the checkout's path may hold blanks
+        arguments = [
+            "setpriv",
+            "--pdeathsig",
+            "KILL",
+            str(kernel.binary),
+            f"mem={MEMORY_MIB}M",
+            "umid=lab",
+            "uml_dir=uml",  # relative: what stands here is mixed into the kernel's random pool
+            "rootfstype=hostfs",
+            "rootflags=/",
+            "ro",
+            "quiet",
+            "noreboot",
+            "panic=1",
+            "con=null",
+            "ssl=null",
+        ]
+        environment = dict(os.environ, TMPDIR=str(_memory_folder()))
+        if clock is Clock.VIRTUAL:
+            arguments += ["time-travel=inf-cpu", f"time-travel-start={VIRTUAL_EPOCH}000000000"]
+        if seed is not None:
+            environment |= {"LD_PRELOAD": str(kernel.seeded_random), "GUEST_SEED": str(seed)}
+        writers: list[int] = []
+        if job.live:
+            for number in (1, 2):
+                reader, writer = os.pipe()
+                arguments.append(f"con{number}=null,fd:{writer}")
+                writers.append(writer)
+                copy = threading.Thread(target=_copy, args=(reader, number), daemon=True)
+                self._copies.append(copy)
+        # Until the guest mounts its own /proc, this one is the host's: the kernel process's folder.
+        arguments += ["init=/usr/bin/python3", "--", "-I", "-S", "/proc/self/cwd/init.py"]
+        with open(self._folder / "kernel.log", "wb") as log:
+            process = subprocess.Popen(
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                cwd=self._folder,
+                pass_fds=writers,
+                start_new_session=True,
+            )
+        for writer in writers:
+            os.close(writer)
+        for copy in self._copies:
+            copy.start()
+        return process
+
+    def __enter__(self) -> Guest:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def kill(self) -> None:
+        """End the guest at once, with everything in it."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        for copy in self._copies:
+            copy.join()
+
+    def poll(self) -> bool:
+        """True once the guest has powered off."""
+        return self._process.poll() is not None
+
+    def wait(self) -> int:
+        """Wait for the job; its exit code.
+
+        :raises GuestError: if the guest died without one.
+        :raises TimeoutError: if the wall-clock limit ran out.
+        """
+        try:
+            self._process.wait(self._limit)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise TimeoutError(f"the guest was ended after {self._limit:.0f} s of wall-clock time") from None
+        for copy in self._copies:
+            copy.join()
+        return self.exit_code()
+
+    def exit_code(self) -> int:
+        """The job's exit code after the end, as a shell gives it.
+
+        :raises GuestError: if the guest died without one.
+        """
+        try:
+            return int((self._folder / "exit-code").read_text())
+        except (OSError, ValueError):
+            raise GuestError("the guest died:\n" + self._log()) from None
+
+    def _log(self) -> str:
+        log = (self._folder / "kernel.log").read_text(errors="replace")
+        return "\n".join(log.splitlines()[-30:])
+
+    def output(self, stream: str) -> str:
+        """What a job that is not live wrote to ``stdout`` or ``stderr``."""
+        try:
+            return (self._folder / stream).read_text(errors="replace")
+        except OSError:
+            return ""
+
+
+def _copy(source: int, target: int) -> None:
+    """Copy a console to one of our own streams until it closes."""
+    with open(source, "rb", buffering=0) as stream:
+        while octets := stream.read(65536):
+            with contextlib.suppress(BrokenPipeError):
+                while octets:
+                    octets = octets[os.write(target, octets) :]
