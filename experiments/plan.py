@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a command will do: treatments, batches and their seeds. No I/O.
+
+A batch is one guest boot: one run of every treatment of one figure, in random order. Its content
+depends on the arguments and the seed only.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from agents.settings import Policy
+from topologies.links import AccessLink
+
+FIGURES = (3,)
+"""The figures of the draft that can be built."""
+DIRECTIONS = ("down", "up")
+PROTOCOLS = ("tcp", "udp")
+ENCAPSULATIONS = ("ipip",)
+_SEED_BITS = 63
+
+
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """One cell of an experiment."""
+
+    figure: int
+    policy: Policy
+    flows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All arguments that decide about results."""
+
+    experiment: str
+    figures: tuple[int, ...]
+    policies: tuple[Policy, ...]
+    weights: str
+    protocol: str
+    udp_rate: float | None
+    """Mbit/s of payload offered in all; None: 1.2 times the ceiling."""
+    flows: tuple[int, ...]
+    direction: str
+    runs: int
+    duration: float
+    """Seconds measured."""
+    warm_up: float
+    """Seconds before that."""
+    seed: int
+    encapsulation: str
+    links: tuple[AccessLink, ...]
+
+    def treatments(self) -> list[Treatment]:
+        """The cells in the order in which results list them."""
+        return [
+            Treatment(figure, policy, flows)
+            for figure in self.figures
+            for policy in self.policies
+            for flows in self.flows
+        ]
+
+    def batches(self) -> Iterator[Batch]:
+        """Every batch, figure by figure within each repetition."""
+        for repetition in range(self.runs):
+            for figure in self.figures:
+                chance = random.Random(f"{self.experiment}/{self.seed}/{figure}/{repetition}")
+                order = [treatment for treatment in self.treatments() if treatment.figure == figure]
+                chance.shuffle(order)
+                yield Batch(figure, repetition, chance.getrandbits(_SEED_BITS), tuple(order))
+
+    def as_json(self) -> dict[str, Any]:
+        """For the manifest and for the guest."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Plan:
+        """The inverse of :meth:`as_json`."""
+        values = {key: tuple(value) if isinstance(value, list) else value for key, value in document.items()}
+        values["policies"] = tuple(Policy(policy) for policy in values["policies"])
+        values["links"] = tuple(AccessLink(**link) for link in values["links"])
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One guest boot."""
+
+    figure: int
+    repetition: int
+    seed: int
+    order: Sequence[Treatment]
+
+    @property
+    def name(self) -> str:
+        """Names the batch's folder."""
+        return f"figure{self.figure}-run{self.repetition + 1:03d}"

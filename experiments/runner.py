@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Runs the batches of a plan, several at once, and collects what each leaves.
+
+Limits on wall-clock time and progress live here, outside the guest: inside, a hang on virtual
+time never ends.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.plan import Batch, Plan
+from topologies.lab.guest import Folder, GuestError, Job
+from topologies.lab.guest_kernel import ROOT
+from topologies.lab.lab import Lab, Running
+
+GUEST_FOLDER = Path("/run/batch")
+"""The batch's folder as the guest sees it: the same for every batch, so that none differs."""
+WORKING_FOLDER = Path("/run/mip4")
+_POLL = 0.2
+_BOOT_LIMIT = 180.0
+_SLOWDOWN = 20.0
+"""Wall-clock seconds allowed for each second of network time."""
+_FIXED_NETWORK_TIME = 60.0
+
+Outcome = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far one batch is."""
+
+    batch: Batch
+    done: int
+    of: int
+    what: str
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A batch that ended."""
+
+    batch: Batch
+    outcome: Outcome
+    wall_seconds: float
+
+
+def steps_of(batch: Batch) -> int:
+    """Steps of a batch's progress: building, calibrating, one per run."""
+    return len(batch.order) + 2
+
+
+def wall_limit(plan: Plan, batch: Batch) -> float:
+    """Wall-clock seconds after which a batch counts as hung."""
+    network_time = _FIXED_NETWORK_TIME + len(batch.order) * (plan.warm_up + plan.duration + 2)
+    return _BOOT_LIMIT + _SLOWDOWN * network_time
+
+
+def _failed(problem: str) -> Outcome:
+    return {"problem": problem, "best_single_link": {}, "runs": []}
+
+
+class _Slot:
+    """A batch under way."""
+
+    def __init__(self, plan: Plan, lab: Lab, batch: Batch, folder: Path) -> None:
+        self.batch = batch
+        self.folder = folder
+        self.begun = time.monotonic()
+        self.limit = self.begun + wall_limit(plan, batch)
+        guest = lab.guest_kernel is not None
+        seen = GUEST_FOLDER if guest else folder
+        # On the host, several runs may stand side by side: each has its own.
+        working = WORKING_FOLDER if guest else WORKING_FOLDER.with_name(f"mip4-{folder.parent.parent.name}")
+        self.running: Running = lab.start(
+            Job(
+                argv=[
+                    str(ROOT / ".venv/bin/python"),
+                    "-P",
+                    "-m",
+                    "experiments.batch",
+                    str(seen),
+                    str(working),
+                ],
+                folders=[Folder(folder, GUEST_FOLDER, writable=True)] if guest else [],
+                environment={"PYTHONPATH": str(ROOT)},
+                live=False,
+            ),
+            seed=batch.seed,
+        )
+
+    def progress(self) -> Progress:
+        try:
+            told = json.loads((self.folder / "progress.json").read_text())
+            return Progress(self.batch, told["done"], told["of"], told["what"])
+        except (OSError, ValueError, KeyError):
+            return Progress(self.batch, 0, steps_of(self.batch), "starting")
+
+    def ended(self) -> bool:
+        return self.running.poll() or time.monotonic() > self.limit
+
+    def finish(self) -> Finished:
+        spent = time.monotonic() - self.begun
+        return Finished(self.batch, self._outcome(spent), spent)
+
+    def _outcome(self, spent: float) -> Outcome:
+        if not self.running.poll():
+            self.running.kill()
+            told = self.progress()
+            return _failed(f"no end after {spent:.0f} s of wall-clock time, while {told.what}")
+        try:
+            code = self.running.exit_code()
+        except GuestError as error:
+            return _failed(str(error))
+        for stream in ("stdout", "stderr"):
+            (self.folder / f"{stream}.log").write_text(self.running.output(stream))
+        try:
+            outcome: Outcome = json.loads((self.folder / "outcome.json").read_text())
+        except (OSError, ValueError):
+            return _failed(f"ended with {code}:\n{self.running.output('stderr')[-2000:].strip()}")
+        return outcome
+
+
+def run(
+    plan: Plan,
+    lab: Lab,
+    batches: Iterable[Batch],
+    make_folder: Callable[[Batch], Path],
+    jobs: int,
+    report: Callable[[Progress], None],
+) -> list[Finished]:
+    """Run batches, at most ``jobs`` at once; what each left, in the order of the plan.
+
+    Whatever ends this (Ctrl-C, an error), no batch is left running.
+    """
+    waiting = list(batches)
+    order = {batch.name: number for number, batch in enumerate(waiting)}
+    finished: list[Finished] = []
+    with ExitStack() as everything:
+        active: list[tuple[_Slot, ExitStack]] = []
+        while waiting or active:
+            while waiting and len(active) < jobs:
+                batch = waiting.pop(0)
+                slot = _Slot(plan, lab, batch, make_folder(batch))
+                stack = everything.enter_context(ExitStack())
+                stack.enter_context(slot.running)
+                active.append((slot, stack))
+            time.sleep(_POLL)
+            for slot, stack in list(active):
+                report(slot.progress())
+                if slot.ended():
+                    finished.append(slot.finish())
+                    stack.close()
+                    active.remove((slot, stack))
+                    report(
+                        Progress(slot.batch, steps_of(slot.batch), steps_of(slot.batch), "done", ended=True)
+                    )
+    return sorted(finished, key=lambda done: order[done.batch.name])

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The result folder: made new for each command, self-describing, owned by the checkout's owner."""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import json
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from experiments.plan import Batch, Plan
+from experiments.summary import samples
+from topologies.lab.guest_kernel import ROOT
+from topologies.lab.lab import Lab
+
+SCHEMA = 1
+_PACKAGES = ("ipmininet", "pydantic", "pyroute2", "numpy", "scipy", "matplotlib")
+_TOOLS = {"iperf": ["iperf", "--version"], "nft": ["nft", "--version"], "ip": ["ip", "-Version"]}
+
+
+class StoreError(ValueError):
+    """A folder that cannot take results, or holds none that can be read."""
+
+
+def check_parent(parent: Path) -> None:
+    """Make sure results can be put into ``parent``, creating nothing.
+
+    :raises StoreError: saying why not.
+    """
+    place = parent
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir():
+        raise StoreError(f"--out {parent}: {place} is not a folder")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise StoreError(f"--out {parent}: no permission to write in {place}")
+
+
+def give_to_owner(path: Path) -> None:
+    """Under sudo, let what was made inside the checkout belong to whoever the checkout belongs to."""
+    owner = ROOT.stat()
+    if os.geteuid() != 0 or owner.st_uid == 0 or ROOT not in path.resolve().parents:
+        return
+    for item in (path, *path.rglob("*")):
+        os.chown(item, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
+def write_json(path: Path, document: object) -> None:
+    """Write a document the same way every time."""
+    path.write_text(as_text(document), encoding="utf-8")
+
+
+def as_text(document: object) -> str:
+    """A document as ``summary.json`` and ``--json`` show it."""
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+class ResultFolder:
+    """``results/<experiment>/<UTC time>-<id>``."""
+
+    def __init__(self, parent: Path, experiment: str) -> None:
+        """Make a new folder; nothing that exists is touched.
+
+        :raises StoreError: if it cannot be made.
+        """
+        moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        self.path = (parent / experiment / f"{moment}-{secrets.token_hex(3)}").absolute()
+        self.made = [folder for folder in (*self.path.parents, self.path) if not folder.exists()]
+        try:
+            (self.path / "raw").mkdir(parents=True)
+        except OSError as error:
+            raise StoreError(f"--out {parent}: {error.strerror}: {error.filename}") from None
+
+    def batch_folder(self, batch: Batch, plan: Plan) -> Path:
+        """Make a batch's folder with its job in it."""
+        folder = self.path / "raw" / batch.name
+        folder.mkdir()
+        order = [
+            {"figure": treatment.figure, "policy": treatment.policy.value, "flows": treatment.flows}
+            for treatment in batch.order
+        ]
+        write_json(folder / "job.json", {"plan": plan.as_json(), "order": order})
+        return folder
+
+    def finish(
+        self,
+        plan: Plan,
+        lab: Lab,
+        outcomes: Sequence[tuple[Batch, Mapping[str, Any]]],
+        summary: Mapping[str, Any],
+        wall_clock: Mapping[str, Any],
+    ) -> None:
+        """Write everything but the figures."""
+        write_json(self.path / "summary.json", summary)
+        write_json(self.path / "manifest.json", _manifest(plan, lab, outcomes, summary))
+        write_json(self.path / "wallclock.json", wall_clock)
+        header, rows = samples(plan, outcomes)
+        with (self.path / "samples.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(header)
+            writer.writerows(rows)
+        with (self.path / "events.jsonl").open("w", encoding="utf-8") as file:
+            for batch, outcome in outcomes:
+                event = {"batch": batch.name, "seed": batch.seed, "problem": outcome["problem"]}
+                file.write(json.dumps(event) + "\n")
+
+    def release(self) -> None:
+        """Hand what was made to its owner."""
+        for folder in self.made:
+            if folder.exists():
+                give_to_owner(folder)
+
+    def discard(self) -> None:
+        """Remove a folder in which no batch was begun."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _output(command: Sequence[str]) -> str | None:
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    text = (done.stdout or done.stderr).strip()
+    return text.splitlines()[0] if text else None
+
+
+def _commit() -> str | None:
+    return _output(["git", "-c", f"safe.directory={ROOT}", "describe", "--always", "--dirty", "--abbrev=40"])
+
+
+def _manifest(
+    plan: Plan,
+    lab: Lab,
+    outcomes: Sequence[tuple[Batch, Mapping[str, Any]]],
+    summary: Mapping[str, Any],
+) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "experiment": plan.experiment,
+        "arguments": plan.as_json(),
+        "commit": _commit(),
+        "kernel": lab.kernel,
+        "kernel_key": lab.kernel_key,
+        "clock": lab.clock.value,
+        "seed": plan.seed,
+        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "tools": {name: _output(command) for name, command in _TOOLS.items()},
+        "valid": summary["valid"],
+        "problems": summary["problems"],
+        "batches": [
+            {
+                "name": batch.name,
+                "seed": batch.seed,
+                "problem": outcome["problem"],
+                **{
+                    key: outcome.get(key)
+                    for key in ("best_single_link", "sysctls", "counters_before", "counters_after")
+                },
+            }
+            for batch, outcome in outcomes
+        ],
+    }

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One look for all figures: widths of a two-column paper, legible in grey, fonts embedded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+COLUMN, PAGE = 3.3, 7.0
+"""Widths in inches of a figure over one column and over both."""
+SETTINGS = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "mip4-multiple-tunnels",
+    "savefig.dpi": 300,
+    "hatch.linewidth": 0.5,
+}
+LOOKS = {
+    "per-flow": {"color": "#1b4f8a", "hatch": ""},
+    "per-flow-hash": {"color": "#7fa8d1", "hatch": "////"},
+    "per-packet": {"color": "#e0c9a0", "hatch": "...."},
+}
+"""Policies differ in luminance and in hatching."""
+
+
+def use() -> None:
+    """Draw without a screen, in the project's style."""
+    mpl.use("Agg")
+    mpl.rcParams.update(SETTINGS)
+
+
+def save(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Write a figure as PDF, SVG and PNG, the same octets for the same data."""
+    folder.mkdir(exist_ok=True)
+    paths = []
+    for kind, metadata in (
+        ("pdf", {"CreationDate": None, "Creator": None, "Producer": None}),
+        ("svg", {"Date": None, "Creator": None}),
+        ("png", {"Software": None}),
+    ):
+        path = folder / f"{name}.{kind}"
+        figure.savefig(path, metadata=metadata)
+        paths.append(path)
+    return paths

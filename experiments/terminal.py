@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a person sees: progress while batches run, one table at the end. All of it on stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from experiments.plan import Batch, Plan
+from experiments.runner import Progress as Step
+from experiments.runner import steps_of
+
+
+WIDTH_WITHOUT_TERMINAL = 110
+
+
+def console() -> Console:
+    """Everything but results goes to stderr; a file or a pipe gets lines that are not folded."""
+    made = Console(stderr=True, highlight=False)
+    if not made.is_terminal:
+        made.width = WIDTH_WITHOUT_TERMINAL
+    return made
+
+
+class Display:
+    """Progress of all batches: bars on a terminal, a line per finished batch elsewhere."""
+
+    def __init__(self, console: Console, batches: Sequence[Batch]) -> None:
+        self._console = console
+        self._live = console.is_terminal
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed}/{task.total}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not self._live,
+        )
+        self._all = self._progress.add_task("all batches", total=sum(steps_of(batch) for batch in batches))
+        self._tasks: dict[str, TaskID] = {}
+        self._done: dict[str, int] = {}
+        self._batches = len(batches)
+        self._ended = 0
+
+    def __enter__(self) -> Display:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def show(self, step: Step) -> None:
+        """Take note of how far a batch is."""
+        name = step.batch.name
+        if name not in self._tasks:
+            self._tasks[name] = self._progress.add_task(name, total=step.of)
+        self._done[name] = step.done
+        self._progress.update(self._tasks[name], completed=step.done, description=f"{name}: {step.what}")
+        self._progress.update(self._all, completed=sum(self._done.values()))
+        if step.ended:
+            self._ended += 1
+            self._progress.update(self._tasks[name], visible=False)
+            if not self._live:
+                self._console.print(f"{name}: done ({self._ended} of {self._batches})", highlight=False)
+
+
+def results(console: Console, summary: Mapping[str, Any]) -> None:
+    """The table of a summary; rates in Mbit/s."""
+    cells = summary["cells"]
+    links = "/".join(cells[0]["link_share"]) if cells else "links"
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("fig", "policy", "flows", "n"):
+        table.add_column(column, no_wrap=True)
+    for column in ("goodput", "± 95 %", "ceiling", "best link", "efficiency", f"% {links}"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for cell in cells:
+        goodput, best = cell["goodput_mbps"], cell["best_single_link_mbps"]
+        shares = cell["link_share"].values()
+        high = goodput["ci95"][1] if goodput else None
+        table.add_row(
+            str(cell["figure"]),
+            cell["policy"],
+            str(cell["flows"]),
+            str(cell["n"]),
+            f"{goodput['mean']:.2f}" if goodput else "-",
+            f"{high - goodput['mean']:.2f}" if high is not None else "-",
+            f"{cell['ceiling_mbps']:.2f}",
+            f"{best:.2f}" if best is not None else "-",
+            f"{cell['efficiency']['mean']:.3f}" if goodput else "-",
+            "-" if None in shares else "/".join(f"{100 * share:.0f}" for share in shares),
+        )
+    console.print(table)
+    if not summary["valid"]:
+        console.print("INVALID: at least one batch failed; it takes no part in the numbers")
+
+
+def plan_table(console: Console, plan: Plan) -> None:
+    """What a dry run would do."""
+    batches = list(plan.batches())
+    per_run = plan.warm_up + plan.duration
+    network = sum(len(batch.order) for batch in batches) * per_run
+    console.print(
+        f"{len(batches)} batches, each one run of {len(batches[0].order)} cells; "
+        f"{network:g} s of measured traffic in all",
+        highlight=False,
+    )
+    for treatment in plan.treatments():
+        console.print(
+            f"figure {treatment.figure}, {treatment.policy}, {treatment.flows} flows: {plan.runs} runs",
+            highlight=False,
+        )
