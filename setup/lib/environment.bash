@@ -1,0 +1,106 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The virtual environment .venv of the checkout: hash-locked packages, IPMininet, the project itself.
+#
+# .venv/set-up, written last, says what all of it was made from, .venv/packages the same without the
+# project. Where neither holds (other locks, another Python, another path after a move, a set-up that
+# was killed) the environment is made anew; a change of pyproject.toml only installs the project again.
+
+python=/usr/bin/python3
+environment=$root/.venv
+
+# Nothing of the caller's Python may show through.
+unset PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_INPUT=1
+
+packages_key() {
+    { sha256sum <"$root/setup/requirements.lock" && sha256sum <"$root/setup/ipmininet.lock" &&
+        "$python" -VV && echo "$environment"; } | sha256sum
+}
+
+project_key() { { packages_key && sha256sum <"$root/pyproject.toml"; } | sha256sum; }
+
+stamped() { # NAME KEY
+    [[ -x $environment/bin/python && -f $environment/$1 && $(<"$environment/$1") == "$2" ]]
+}
+
+write_stamp() { # NAME KEY
+    printf '%s\n' "$2" >"$environment/.stamp"
+    mv -- "$environment/.stamp" "$environment/$1"
+}
+
+packages_valid() { stamped packages "$(packages_key)"; }
+project_valid() { packages_valid && stamped set-up "$(project_key)"; }
+
+# shellcheck disable=SC2317  # called by clean_up
+remove_half_made_environment() { [[ -f $environment/packages ]] || rm -rf -- "$environment"; }
+
+pip() { "$environment/bin/python" -m pip --quiet "$@"; }
+
+make_environment() {
+    rm -f -- "$environment/packages" "$environment/set-up" && rm -rf -- "$environment" &&
+        "$python" -m venv --system-site-packages "$environment" &&
+        pip uninstall --yes setuptools
+}
+
+# Also what the system has in the same version: the environment is then whole by itself. (What venv brings
+# is removed before, or two versions would lie over each other.)
+# Wheels only: an archive would run its own build code, and would need a compiler.
+install_python_packages() {
+    pip install --ignore-installed --only-binary :all: --require-hashes -r "$root/setup/requirements.lock"
+}
+
+# IPMininet's installer clones Mininet from the net and writes to /opt. Its archive holds all we need:
+# the package goes beside the others, with its metadata. --use-pep517 keeps its setup.py from fetching
+# build requirements on its own. Importing it makes a key pair in /tmp each time; the trial import must not
+# leave one, so its ssh-keygen does nothing.
+install_ipmininet() {
+    local site archive=$work/ipmininet
+    site=$("$environment/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))') &&
+        pip download --no-deps --no-binary :all: --no-build-isolation --use-pep517 --require-hashes \
+            -d "$archive" -r "$root/setup/ipmininet.lock" &&
+        tar -xzf "$archive"/ipmininet-*.tar.gz -C "$archive" --strip-components=1 &&
+        mkdir -p -- "$site/ipmininet-1.0.dist-info" &&
+        cp -- "$archive/PKG-INFO" "$site/ipmininet-1.0.dist-info/METADATA" &&
+        echo setup/setup >"$site/ipmininet-1.0.dist-info/INSTALLER" &&
+        cp -R -- "$archive/ipmininet" "$site/" &&
+        "$environment/bin/python" -m compileall -q "$site/ipmininet" &&
+        ln -s /bin/true "$archive/ssh-keygen" &&
+        (cd / && PATH=$archive:$PATH "$environment/bin/python" -c 'import ipmininet.ipnet, mininet.net')
+}
+
+# editable_mode=compat: a plain path entry, which type checkers and coverage follow too.
+install_project() {
+    (cd -- "$root" && pip install --no-deps --no-build-isolation --config-settings editable_mode=compat -e .)
+}
+
+environment_steps() {
+    local count version valid=1
+    begin_step 'Python packages'
+    only_one "$root" 'this checkout'
+    count=$(grep -c == "$root/setup/requirements.lock")
+    version=$("$python" -c 'import platform; print(platform.python_version())')
+    if ! packages_valid; then
+        valid=
+        undo+=(remove_half_made_environment)
+        run 'making .venv' make_environment || fail_with_log 'the virtual environment could not be made'
+        run "installing $count packages" install_python_packages ||
+            fail_with_log 'the installation of Python packages failed'
+    fi
+    end_step "$count in .venv, Python $version"
+
+    begin_step 'IPMininet'
+    if [[ -z $valid ]]; then
+        run 'installing' install_ipmininet || fail_with_log 'the installation of IPMininet failed'
+        write_stamp packages "$(packages_key)"
+    fi
+    end_step "$(sed -n 's/^ipmininet==\([^ ]*\).*/\1/p' "$root/setup/ipmininet.lock")"
+
+    begin_step 'this project'
+    if ! project_valid; then
+        rm -f -- "$environment/set-up"
+        run 'installing' install_project || fail_with_log 'the installation of the project failed'
+        write_stamp set-up "$(project_key)"
+    fi
+    end_step 'installed in .venv'
+}
