@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -25,7 +24,7 @@ def mobile_node() -> int:
     return _run("mip-mobile-node", "Mobile IPv4 mobile node with multiple tunnels", MobileNodeSettings)
 
 
-def _run(program: str, description: str, kind: type[HomeAgentSettings] | type[MobileNodeSettings]) -> int:
+def _run(program: str, description: str, kind: type[HomeAgentSettings | MobileNodeSettings]) -> int:
     parser = argparse.ArgumentParser(program, description=description)
     parser.add_argument("--config", type=Path, required=True, metavar="FILE.toml", help="settings file")
     parser.add_argument("--check", action="store_true", help="only check the settings")
@@ -59,9 +58,8 @@ def _start(program: str, settings: HomeAgentSettings | MobileNodeSettings) -> in
             return HomeAgentShell(settings, Random())
         return MobileNodeShell(settings, Random())
 
-    make_shell: Callable[[], Shell] = make
     try:
-        run(make_shell)
+        run(make)
     except (ControlError, KernelError, OSError) as error:
         print(f"{program}: {error}", file=sys.stderr)  # noqa: T201
         return FAILED

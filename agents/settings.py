@@ -83,6 +83,11 @@ class Profile(Model):
     request_length: Literal[10, 6] = 10
     """Length of the extension as sent: 10, or 6 for a peer that insists on the text (G1)."""
 
+    @model_validator(mode="after")
+    def _check(self) -> Profile:
+        self.wire()  # refuses a number that is taken or outside its agent's range
+        return self
+
     def wire(self) -> WireProfile:
         """The same numbers as the wire package wants them."""
         return WireProfile(
@@ -272,7 +277,7 @@ class MobileNodeSettings(Model):
         return self
 
 
-AgentSettings = TypeVar("AgentSettings", HomeAgentSettings, MobileNodeSettings)
+AgentSettings = TypeVar("AgentSettings", bound=Model)
 _TABLE: dict[type[Model], str] = {HomeAgentSettings: "home_agent", MobileNodeSettings: "mobile_node"}
 
 

@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for problem in problems:
             console.print(f"aggregate: {problem}", markup=False, soft_wrap=True)
         if "--json" in words:
-            sys.stdout.write(as_text(invalid(EXPERIMENT, problems)))
+            sys.stdout.write(as_text(invalid(problems)))
         return USAGE
 
     try:

@@ -27,7 +27,7 @@ def aggregate(summary: Mapping[str, Any], folder: Path) -> list[Path]:
 def _aggregate(cells: Sequence[Mapping[str, Any]], folder: Path, name: str) -> list[Path]:
     from matplotlib.figure import Figure
 
-    flows = list(dict.fromkeys(cell["flows"] for cell in cells))
+    flows = sorted({cell["flows"] for cell in cells})
     policies = list(dict.fromkeys(cell["policy"] for cell in cells))
     drawing = Figure(figsize=(style.COLUMN, 2.5), layout="constrained")
     axes = drawing.add_subplot()
@@ -57,7 +57,8 @@ def _aggregate(cells: Sequence[Mapping[str, Any]], folder: Path, name: str) -> l
     axes.set_xticks(range(len(flows)), [str(count) for count in flows])
     axes.set_xlabel(f"{protocol} flows {direction} the mobile node")
     axes.set_ylabel("aggregate goodput [Mbit/s]")
-    axes.set_ylim(0, ceiling * 1.08)
+    highest = max(cell["goodput_mbps"]["ci95"][1] or 0 for cell in cells)
+    axes.set_ylim(0, max(ceiling * 1.08, highest))
     drawing.legend(loc="outside upper center", ncols=2, frameon=False)
     return style.save(drawing, folder, name)
 

@@ -15,7 +15,7 @@ from typing import Any
 from agents.settings import Policy
 from topologies.links import AccessLink
 
-FIGURES = (3,)
+FIGURES: tuple[int, ...] = (3,)
 """The figures of the draft that can be built."""
 DIRECTIONS = ("down", "up")
 PROTOCOLS = ("tcp", "udp")
@@ -79,7 +79,9 @@ class Plan:
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Plan:
         """The inverse of :meth:`as_json`."""
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in document.items()}
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in document.items()
+        }
         values["policies"] = tuple(Policy(policy) for policy in values["policies"])
         values["links"] = tuple(AccessLink(**link) for link in values["links"])
         return cls(**values)

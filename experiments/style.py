@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
 COLUMN, PAGE = 3.3, 7.0
 """Widths in inches of a figure over one column and over both."""
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
     "axes.titlesize": 8,
@@ -27,7 +28,7 @@ SETTINGS = {
     "savefig.dpi": 300,
     "hatch.linewidth": 0.5,
 }
-LOOKS = {
+LOOKS: dict[str, dict[str, Any]] = {
     "per-flow": {"color": "#1b4f8a", "hatch": ""},
     "per-flow-hash": {"color": "#7fa8d1", "hatch": "////"},
     "per-packet": {"color": "#e0c9a0", "hatch": "...."},
@@ -38,7 +39,7 @@ LOOKS = {
 def use() -> None:
     """Draw without a screen, in the project's style."""
     mpl.use("Agg")
-    mpl.rcParams.update(SETTINGS)
+    mpl.rcParams.update(SETTINGS)  # type: ignore[arg-type]  # its keys are literals there
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:

@@ -15,15 +15,9 @@ SCHEMA = 1
 _REORDERING = ("ratio", "n3_ratio", "max_extent", "mean_extent")
 
 
-def invalid(experiment: str, problems: Sequence[str]) -> dict[str, Any]:
+def invalid(problems: Sequence[str]) -> dict[str, Any]:
     """What ``--json`` prints when nothing could be run."""
-    return {
-        "schema": SCHEMA,
-        "experiment": experiment,
-        "valid": False,
-        "problems": list(problems),
-        "cells": [],
-    }
+    return {"schema": SCHEMA, "valid": False, "problems": list(problems), "cells": []}
 
 
 def summarise(

@@ -104,13 +104,15 @@ class Figure3(IPTopo):  # type: ignore[misc]
         address1: IPv4Interface | None,
         node2: str,
         address2: IPv4Interface | None,
+        *,
         down: bool = False,
+        mtu: int | None = None,
     ) -> None:
         self.addLink(
             node1,
             node2,
-            params1={"ip": str(address1) if address1 else None},
-            params2={"ip": str(address2) if address2 else None, "down": down},
+            params1={"ip": str(address1) if address1 else None, "mtu": mtu},
+            params2={"ip": str(address2) if address2 else None, "mtu": mtu, "down": down},
         )
 
     def _add_access(self, access: Access) -> None:
@@ -121,5 +123,5 @@ class Figure3(IPTopo):  # type: ignore[misc]
             shapers={"mn": shaper(link, "down", links), "internet": shaper(link, "up", links)},
         )
         gateway = IPv4Interface(f"{access.gateway}/{access.address.network.prefixlen}")
-        self._connect("internet", gateway, link.name, None)
-        self._connect(link.name, None, "mn", access.address)
+        self._connect("internet", gateway, link.name, None, mtu=link.mtu)
+        self._connect(link.name, None, "mn", access.address, mtu=link.mtu)

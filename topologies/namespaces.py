@@ -65,6 +65,10 @@ class Namespace:
         """Bring an interface up or down."""
         self.netlink.link("set", index=self.index(name), state="up" if up else "down")
 
+    def set_mtu(self, name: str, mtu: int) -> None:
+        """Set the largest IP packet of an interface, in octets."""
+        self.netlink.link("set", index=self.index(name), mtu=mtu)
+
     def packets_as_on_the_wire(self, name: str) -> None:
         """Cut what leaves an interface into single packets before it is queued or counted.
 

@@ -61,11 +61,14 @@ class LabIntf(IPIntf):  # type: ignore[misc]
     """An interface configured by netlink; its addresses are those it was given."""
 
     node: LabNode
+    addresses: dict[int, list[IPv4Interface]]
 
-    def config(self, ip: str | None = None, **_params: object) -> dict[str, object]:
-        """Set the address; Mininet's traffic-control parameters are not used here."""
+    def config(self, ip: str | None = None, mtu: int | None = None, **_params: object) -> dict[str, object]:
+        """Set address and MTU in octets; Mininet's traffic-control parameters are not used here."""
         if self.name != "lo":
             self.node.namespace.packets_as_on_the_wire(self.name)
+        if mtu is not None:
+            self.node.namespace.set_mtu(self.name, mtu)
         if ip is not None:
             self.setIP(ip)
         return {}

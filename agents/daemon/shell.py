@@ -106,7 +106,8 @@ class Shell(ABC):
                 await self._control.close()
             for handle in (*self._timers.values(), *self._drains.values()):
                 handle.cancel()
-            for endpoint in (*self._sockets, *self._discovery.values()):
+            endpoints: list[ControlSocket | DiscoverySocket] = [*self._sockets, *self._discovery.values()]
+            for endpoint in endpoints:
                 loop.remove_reader(endpoint.fileno())
                 endpoint.close()
             self.kernel.close()

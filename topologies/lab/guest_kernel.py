@@ -53,6 +53,7 @@ def find() -> GuestKernel | None:
             )
         except (OSError, ValueError, KeyError):
             continue  # an unreadable entry is no kernel; set-up will build one
-        if facts.get("fragment_sha256") == wanted and os.access(kernel.binary, os.X_OK):
+        complete = os.access(kernel.binary, os.X_OK) and kernel.seeded_random.exists()
+        if complete and facts.get("fragment_sha256") == wanted:
             found.append(kernel)
     return max(found, key=lambda kernel: _version_order(kernel.source_version), default=None)

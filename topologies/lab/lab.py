@@ -70,14 +70,18 @@ class HostRun:
         self._folder = Path(tempfile.mkdtemp(prefix="mip4-host-", dir="/tmp"))
         self._streams = {} if job.live else {name: self._folder / name for name in ("stdout", "stderr")}
         with contextlib.ExitStack() as stack:
-            files = {name: stack.enter_context(path.open("wb")) for name, path in self._streams.items()}
+            output, errors = (
+                stack.enter_context(self._streams[name].open("wb")) if name in self._streams else None
+                for name in ("stdout", "stderr")
+            )
             self._process = subprocess.Popen(
                 list(job.argv),
                 cwd=job.cwd,
                 env=job_environment(job.environment),
                 stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=errors,
                 start_new_session=True,
-                **files,
             )
 
     def __enter__(self) -> HostRun:

@@ -8,9 +8,9 @@ from ipaddress import IPv4Address
 from typing import Any, NamedTuple
 
 import pytest
-from home_agent_lab import HOME, HOME_AGENT, START, Lab
 
 from agents.effects import Effect, Report, SendIcmp, StartTimer, StopTimer
+from tests.unit.home_agent.home_agent_lab import HOME, HOME_AGENT, START, Lab
 
 ALL_SYSTEMS = IPv4Address("224.0.0.1")
 UNSPECIFIED = IPv4Address(0)

@@ -6,10 +6,23 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 
 import pytest
-from home_agent_lab import EVDO, FOREIGN_AGENT, HOME, HOME_AGENT, LTE, OTHER_HOME, WIFI, D, G, Lab, S, T
 
 from agents.bindings import BindingTimer
 from agents.effects import Encapsulation, RemoveTunnel, Tunnel
+from tests.unit.home_agent.home_agent_lab import (
+    EVDO,
+    FOREIGN_AGENT,
+    HOME,
+    HOME_AGENT,
+    LTE,
+    OTHER_HOME,
+    WIFI,
+    D,
+    G,
+    Lab,
+    S,
+    T,
+)
 
 
 @pytest.fixture

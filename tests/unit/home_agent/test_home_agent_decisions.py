@@ -7,7 +7,9 @@ import struct
 from ipaddress import IPv4Address
 
 import pytest
-from home_agent_lab import (
+
+from agents.effects import Datagram, SendDatagram
+from tests.unit.home_agent.home_agent_lab import (
     EVDO,
     FOREIGN_HOME,
     HOME,
@@ -30,8 +32,6 @@ from home_agent_lab import (
     read_reply,
     udp_request,
 )
-
-from agents.effects import Datagram, SendDatagram
 
 ACCEPTED = "030002580a0000050a000001cf1b2d3e12345678201400000100bc0b29f6de14ba5a4d0c36880e3fc70e"
 PLAIN = "012202580a0000050a000001c000020acf1b2d3e12345678201400000100fe205734bc14d06aefd2d94020227fa4"

@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from home_agent_lab import (
+
+from tests.unit.home_agent.home_agent_lab import (
     AGENT_ENTRY,
     AGENT_KEY,
     AGENT_SPI,

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import pytest
-from home_agent_lab import EVDO, HOME, LTE, WIFI, Lab, authentication, fixed_request
 
 from agents.bindings import BindingTimer
 from agents.effects import RemoveTunnel, SendDatagram, StartTimer, StopInterception
+from tests.unit.home_agent.home_agent_lab import EVDO, HOME, LTE, WIFI, Lab, authentication, fixed_request
 
 
 @pytest.fixture

@@ -6,9 +6,21 @@ from __future__ import annotations
 import math
 
 import pytest
-from home_agent_lab import EVDO, FOREIGN_AGENT, HOME, LTE, OTHER_HOME, WIFI, B, D, G, Lab, T
 
 from agents.effects import SetPaths
+from tests.unit.home_agent.home_agent_lab import (
+    EVDO,
+    FOREIGN_AGENT,
+    HOME,
+    LTE,
+    OTHER_HOME,
+    WIFI,
+    B,
+    D,
+    G,
+    Lab,
+    T,
+)
 
 BANDWIDTH = {"path_selection": {"weights": "bandwidth"}}
 

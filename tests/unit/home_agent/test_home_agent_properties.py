@@ -8,7 +8,13 @@ from ipaddress import IPv4Address
 from typing import Any
 
 import pytest
-from home_agent_lab import (
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from agents.bindings import BindingTimer
+from agents.effects import Datagram, Report
+from tests.unit.home_agent.home_agent_lab import (
     HOME,
     HOME_AGENT,
     KEY,
@@ -22,12 +28,6 @@ from home_agent_lab import (
     multiple,
     udp_request,
 )
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
-
-from agents.bindings import BindingTimer
-from agents.effects import Datagram, Report
 
 PRIVATE = IPv4Address("192.168.1.2")
 CARE_OF_ADDRESSES = [IPv4Address(text) for text in ("192.0.2.10", "198.51.100.20", "198.51.100.99")]

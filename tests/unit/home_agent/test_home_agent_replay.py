@@ -8,7 +8,9 @@ from random import Random
 from typing import Any
 
 import pytest
-from home_agent_lab import (
+
+from agents.replay import REMEMBERED_BINDINGS, ReplayState, mismatch_identification, timestamp_difference
+from tests.unit.home_agent.home_agent_lab import (
     EVDO,
     HOME,
     KEY,
@@ -26,8 +28,6 @@ from home_agent_lab import (
     multiple,
     ntp,
 )
-
-from agents.replay import REMEMBERED_BINDINGS, ReplayState, mismatch_identification, timestamp_difference
 
 LOW = 0xFFFF_FFFF
 

@@ -7,9 +7,9 @@ from ipaddress import IPv4Address
 from typing import Any
 
 import pytest
-from home_agent_lab import EVDO, HOME, HOME_AGENT, START, WIFI, D, Lab, M, S, T, deny
 
 from agents.effects import Datagram, Instant, SendDatagram
+from tests.unit.home_agent.home_agent_lab import EVDO, HOME, HOME_AGENT, START, WIFI, D, Lab, M, S, T, deny
 
 FIXED = "012202580a0000050a000001c000020acf1b2d3e12345678"
 MULTIPLE_TUNNELS = FIXED + "7f0a0004000100000000186a201400000100bff9c1d7814302d331cef692edf61c6a"

@@ -8,7 +8,9 @@ from ipaddress import IPv4Address
 from typing import Any
 
 import pytest
-from home_agent_lab import (
+
+from agents.effects import AddTunnel, Encapsulation, RemoveTunnel, Tunnel
+from tests.unit.home_agent.home_agent_lab import (
     EVDO,
     FOREIGN_AGENT,
     HOME,
@@ -27,8 +29,6 @@ from home_agent_lab import (
     multiple,
     udp_request,
 )
-
-from agents.effects import AddTunnel, Encapsulation, RemoveTunnel, Tunnel
 
 PRIVATE = IPv4Address("192.168.1.2")
 
