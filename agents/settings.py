@@ -12,9 +12,19 @@ from collections import Counter
 from enum import StrEnum
 from ipaddress import IPv4Address
 from pathlib import Path as FilePath
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from agents.effects import Encapsulation
 from agents.wire import Algorithm, WireProfile
@@ -107,36 +117,44 @@ class PathSelection(Model):
     """Answer a flow by the tunnel it came by; false: each end chooses for itself (G42)."""
 
 
-def _unique_spis(associations: tuple[SecurityAssociation, ...]) -> None:
-    for spi, count in Counter(a.spi for a in associations).items():
-        if count > 1:
-            raise ValueError(f"SPI {spi} stands {count} times; each context needs its own")
+def _refuse(problems: list[str]) -> None:
+    """Say all that is wrong with one key; :func:`load` makes a line of each."""
+    if problems:
+        raise ValueError("\n".join(problems))
+
+
+def _unique_spis(associations: tuple[SecurityAssociation, ...]) -> tuple[SecurityAssociation, ...]:
+    _refuse(
+        [
+            f"SPI {spi} stands {count} times; each context needs its own"
+            for spi, count in Counter(a.spi for a in associations).items()
+            if count > 1
+        ]
+    )
+    return associations
+
+
+# Checked with the field and not with the whole table, or a mistake elsewhere in the table
+# would hide this one: every problem is said at once.
+SecurityAssociations = Annotated[
+    tuple[SecurityAssociation, ...], Field(min_length=1), AfterValidator(_unique_spis)
+]
 
 
 class MobileNodeEntry(Model):
     """A mobile node the home agent serves."""
 
     home_address: IPv4Address
-    security_association: tuple[SecurityAssociation, ...] = Field(min_length=1)
+    security_association: SecurityAssociations
     multiple_tunnels: bool = True
     """Whether this node may use the extension at all (FACTS G18)."""
-
-    @model_validator(mode="after")
-    def _check(self) -> MobileNodeEntry:
-        _unique_spis(self.security_association)
-        return self
 
 
 class ForeignAgentEntry(Model):
     """A foreign agent with which a mobility security association exists."""
 
     address: IPv4Address
-    security_association: tuple[SecurityAssociation, ...] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _check(self) -> ForeignAgentEntry:
-        _unique_spis(self.security_association)
-        return self
+    security_association: SecurityAssociations
 
 
 class UdpTunnelling(Model):
@@ -187,14 +205,18 @@ class HomeAgentSettings(Model):
     mobile_node: tuple[MobileNodeEntry, ...] = Field(min_length=1)
     foreign_agent: tuple[ForeignAgentEntry, ...] = ()
 
-    @model_validator(mode="after")
-    def _check(self) -> HomeAgentSettings:
-        for address, count in Counter(m.home_address for m in self.mobile_node).items():
-            if count > 1:
-                raise ValueError(f"mobile_node: home address {address} stands {count} times")
-            if address == self.address:
-                raise ValueError(f"mobile_node: home address {address} is the home agent's own")
-        return self
+    @field_validator("mobile_node")
+    @classmethod
+    def _check(
+        cls, entries: tuple[MobileNodeEntry, ...], known: ValidationInfo
+    ) -> tuple[MobileNodeEntry, ...]:
+        counts = Counter(entry.home_address for entry in entries)
+        problems = [f"home address {a} stands {count} times" for a, count in counts.items() if count > 1]
+        problems += [
+            f"home address {a} is the home agent's own" for a in counts if a == known.data.get("address")
+        ]
+        _refuse(problems)
+        return entries
 
 
 class AccessInterface(Model):
@@ -226,7 +248,7 @@ class MobileNodeSettings(Model):
     home_address: IPv4Address
     home_agent: IPv4Address
     home_prefix_length: int = Field(24, ge=0, le=32)
-    security_association: tuple[SecurityAssociation, ...] = Field(min_length=1)
+    security_association: SecurityAssociations
     """The first is used for requests; replies may use any."""
     enable_multiple_tunnel_support: bool = True
     lifetime: Lifetime = 600
@@ -251,34 +273,49 @@ class MobileNodeSettings(Model):
     foreign_agent: tuple[ForeignAgentEntry, ...] = ()
     """Security associations with foreign agents (Mobile-Foreign Authentication)."""
 
-    @model_validator(mode="after")
-    def _check(self) -> MobileNodeSettings:
-        _unique_spis(self.security_association)
+    @field_validator("renew_at")
+    @classmethod
+    def _check_renewal(cls, fractions: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < fractions[0] <= fractions[1] < 1:
+            raise ValueError("two fractions with 0 < first <= second < 1")
+        return fractions
+
+    @field_validator("interface")
+    @classmethod
+    def _check(
+        cls, accesses: tuple[AccessInterface, ...], known: ValidationInfo
+    ) -> tuple[AccessInterface, ...]:
         problems = []
         for word, counts in (
-            ("binding_id", Counter(str(i.binding_id) for i in self.interface)),
-            ("name", Counter(i.name for i in self.interface)),
+            ("binding_id", Counter(str(i.binding_id) for i in accesses)),
+            ("name", Counter(i.name for i in accesses)),
         ):
             problems += [
-                f"interface: {word} {value} stands {count} times; each interface needs its own"
+                f"{word} {value} stands {count} times; each interface needs its own"
                 for value, count in counts.items()
                 if count > 1
             ]
+        home_address = known.data.get("home_address")
         problems += [
-            f"interface {i.name}: care_of_address is the home address {self.home_address}"
-            for i in self.interface
-            if i.care_of_address == self.home_address
+            f"{i.name}: care_of_address is the home address {home_address}; choose one of the visited network"
+            for i in accesses
+            if i.care_of_address is not None and i.care_of_address == home_address
         ]
-        low, high = self.renew_at
-        if not 0 < low <= high < 1:
-            problems.append("renew_at: two fractions with 0 < first <= second < 1")
-        if problems:
-            raise ValueError("; ".join(problems))
-        return self
+        _refuse(problems)
+        return accesses
 
 
 AgentSettings = TypeVar("AgentSettings", bound=Model)
 _TABLE: dict[type[Model], str] = {HomeAgentSettings: "home_agent", MobileNodeSettings: "mobile_node"}
+
+
+def _allowed_keys(kind: type[BaseModel], place: tuple[int | str, ...]) -> str:
+    """The keys of the table at ``place``, which leads through ``kind`` and the tables in it."""
+    for key in place:
+        if isinstance(key, str):
+            annotation: Any = kind.model_fields[key].annotation
+            kind = next(iter(get_args(annotation)), annotation)  # of a tuple: what its items are
+    return ", ".join(sorted(kind.model_fields))
 
 
 def load(path: FilePath, kind: type[AgentSettings]) -> AgentSettings:
@@ -295,6 +332,8 @@ def load(path: FilePath, kind: type[AgentSettings]) -> AgentSettings:
         raise SettingsError([f"{path}: is not UTF-8 text"]) from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError([f"{path}: is not TOML: {error}"]) from None
+    except RecursionError:
+        raise SettingsError([f"{path}: is nested too deeply"]) from None
     problems = [f"{path}: [{key}] is unknown; allowed: [{table}]" for key in document if key != table]
     if table not in document:
         raise SettingsError([*problems, f"{path}: [{table}] is missing"])
@@ -303,7 +342,10 @@ def load(path: FilePath, kind: type[AgentSettings]) -> AgentSettings:
     except ValidationError as error:
         for item in error.errors():
             key = ".".join(str(part) for part in (table, *item["loc"]))
-            problems.append(f"{path}: {key}: {item['msg'].removeprefix('Value error, ')}")
+            said = item["msg"].removeprefix("Value error, ")
+            if item["type"] == "extra_forbidden":
+                said = f"is unknown; allowed: {_allowed_keys(kind, item['loc'][:-1])}"
+            problems += [f"{path}: {key}: {line}" for line in said.splitlines()]
         raise SettingsError(problems) from None
     if problems:
         raise SettingsError(problems)

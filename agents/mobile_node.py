@@ -1,0 +1,369 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The mobile node: registers a care-of address for each of its interfaces (draft §5.1, RFC 5944 §3.6).
+
+A sans-IO state machine. Every input first changes what is known: links, agents, replies, time.
+Then ``_settle`` compares how each link *should* be registered (its plan) with what is there,
+changes the paths, sends what may be sent, and asks for one timer, at the next moment something
+is due. So no order of events needs code of its own.
+
+At most one interface is registered without the Multiple Tunnel Request, and never while another
+has a binding with it, because a plain registration deletes all others (FACTS G14).
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from agents.effects import (
+    AccessLink,
+    Datagram,
+    Effect,
+    Instant,
+    InterfaceState,
+    SendIcmp,
+    StartTimer,
+    StopTimer,
+)
+from agents.mobile_node_departures import Departure, depart_all, depart_on_stop, depart_one
+from agents.mobile_node_discovery import AgentDiscovery
+from agents.mobile_node_link import Link
+from agents.mobile_node_outbox import Outbox
+from agents.mobile_node_paths import PathTable, Way
+from agents.mobile_node_registrations import Registrations
+from agents.mobile_node_requests import Requests, Route
+from agents.mobile_node_status import Status, status_of
+from agents.settings import MobileNodeSettings
+from agents.wire import AdvertisementFlags, AgentAdvertisement, RouterSolicitation, WireError, decode_icmp
+
+ALL_MOBILITY_AGENTS = IPv4Address("224.0.0.11")
+HOME_DEBOUNCE = 0.5
+"""Seconds the home agent must be heard before the node gives up its bindings (FACTS G32)."""
+STOP_LIMIT = 2.0
+"""Seconds for the deregistrations at stop."""
+_WAKE = "wake"
+
+
+@dataclass(slots=True)
+class Home:
+    """The node is on its home link."""
+
+    interface: str
+    departure: Departure
+    settled: bool = False
+    """The home agent has deleted all bindings."""
+
+
+class MobileNode:
+    """One mobile node; see the module's text. Interfaces it was not told of are ignored."""
+
+    def __init__(self, settings: MobileNodeSettings, random: random.Random) -> None:
+        self._settings = settings
+        self._outbox = Outbox()
+        self._discoveries: dict[str, AgentDiscovery] = {}
+        self._links: dict[str, Link] = {}
+        for order, interface in enumerate(settings.interface):
+            solicits = interface.care_of == "foreign-agent" or interface.name == settings.home_link
+            discovery = AgentDiscovery(settings.home_agent, solicits, random)
+            self._discoveries[interface.name] = discovery
+            self._links[interface.name] = Link(interface, order, discovery, settings, random)
+        if settings.home_link is not None and settings.home_link not in self._discoveries:
+            self._discoveries[settings.home_link] = AgentDiscovery(settings.home_agent, True, random)
+        self._requests = Requests(settings, random)
+        self._registrations = Registrations(settings, self._links, self._requests, self._outbox)
+        self._paths = PathTable(settings.home_address, settings.path_selection.weights)
+        self._home: Home | None = None
+        self._wake = math.inf
+        self._stop_at = math.inf
+        self._stopping = False
+        self._stopped = False
+
+    # ----- inputs -----
+
+    def start(self, interfaces: Mapping[str, InterfaceState], now: Instant) -> list[Effect]:
+        """Begin with the interfaces as they are."""
+        for name, state in interfaces.items():
+            self._take_state(name, state, now.monotonic)
+        return self._settle(now)
+
+    def interface_changed(self, name: str, state: InterfaceState, now: Instant) -> list[Effect]:
+        """Carrier, administrative state or addresses of an interface have changed."""
+        self._take_state(name, state, now.monotonic)
+        return self._settle(now)
+
+    def _take_state(self, name: str, state: InterfaceState, now: float) -> None:
+        discovery = self._discoveries.get(name)
+        if discovery is None:
+            return
+        if state.up and not discovery.up:
+            discovery.link_up(now)
+        elif not state.up and discovery.up:
+            discovery.link_down()
+        link = self._links.get(name)
+        if link is not None and state != link.state:
+            link.state = state
+            link.link_event(now)
+
+    def receive(self, datagram: Datagram, now: Instant) -> list[Effect]:
+        """A datagram on the Mobile IP port."""
+        self._registrations.receive(datagram, now)
+        return self._settle(now)
+
+    def receive_icmp(
+        self, payload: bytes, source: IPv4Address, interface: str, link_source: str | None, now: Instant
+    ) -> list[Effect]:
+        """A router discovery message; only agent advertisements matter (RFC 5944 §2.4)."""
+        discovery = self._discoveries.get(interface)
+        if discovery is None or not discovery.up:
+            return []
+        try:
+            message = decode_icmp(payload)
+        except WireError as error:
+            self._outbox.report(
+                "advertisement-discarded",
+                {"reason": error.reason, "interface": interface, "source": str(source)},
+            )
+            return self._settle(now)
+        agent = AdvertisementFlags.F | AdvertisementFlags.H
+        if isinstance(message, AgentAdvertisement) and message.flags & agent:
+            rebooted = discovery.hear(message, source, link_source, now.monotonic)
+            if rebooted and interface in self._links:
+                self._outbox.report("agent-restarted", {"interface": interface, "agent": str(source)})
+                self._links[interface].start_afresh(now.monotonic)
+        return self._settle(now)
+
+    def timer(self, key: Hashable, now: Instant) -> list[Effect]:
+        """The timer has run out."""
+        if key == _WAKE:
+            self._wake = math.inf
+        return self._settle(now)
+
+    def tunnel_failed(self, binding_id: int, now: Instant) -> list[Effect]:
+        """Probes no longer come back through the tunnel of this binding (FACTS G25)."""
+        for link in self._links.values():
+            if link.settings.binding_id == binding_id and link.binding is not None and self._active:
+                self._outbox.report(
+                    "tunnel-failed", {"interface": link.settings.name, "binding_id": binding_id}, warning=True
+                )
+                self._registrations.lose_tunnel(link, now.monotonic)
+        return self._settle(now)
+
+    # ----- orders -----
+
+    def reregister(self, now: Instant, bulk: bool = False) -> list[Effect]:
+        """Register every interface anew, also those denied, refused or deregistered by order.
+
+        With ``bulk`` one request renews all co-located bindings, the others are renewed each.
+        """
+        bound = [k for k in self._links.values() if k.binding is not None and k.binding.renewed_in_bulk]
+        together = bound if bulk and len(bound) > 1 else []
+        for link in self._links.values():
+            link.held = False
+            link.discovery.forgive()
+            if link not in together[1:]:
+                link.start_afresh(now.monotonic)
+            link.bulk_next = link in together[:1]
+        if self._registrations.support.enabled and not self._registrations.support.asking:
+            self._registrations.probe()
+        return self._settle(now)
+
+    def deregister(self, binding_id: int | None, now: Instant) -> list[Effect]:
+        """End one binding, or with None all; they stay so until ``reregister``."""
+        chosen = [k for k in self._links.values() if binding_id in (None, k.settings.binding_id)]
+        if not chosen:
+            self._outbox.report("unknown-binding", {"binding_id": binding_id}, warning=True)
+        bound = [link for link in chosen if link.binding is not None]
+        if self._active:
+            if binding_id is None:
+                departures = depart_on_stop(self._settings, bound, now.monotonic)
+            else:
+                departures = [
+                    depart_one(link, link.binding.plan, link.binding.expires, now.monotonic)
+                    for link in bound
+                    if link.binding is not None
+                ]
+            self._registrations.departures += departures
+        for link in chosen:
+            link.held = True
+            link.binding = None
+        return self._settle(now)
+
+    def set_multiple_tunnel_support(self, enabled: bool, now: Instant) -> list[Effect]:
+        """Change EnableMultipleTunnelSupport (draft §8); 0 leaves one interface, by priority."""
+        support = self._registrations.support
+        if enabled and not support.enabled:
+            support.enabled = True
+            self._registrations.probe()
+        elif support.enabled and not enabled:
+            support.disable()
+        return self._settle(now)
+
+    def set_bandwidth(self, binding_id: int, kbytes: int, now: Instant) -> list[Effect]:
+        """New weight of an uplink, in kilobytes per second, 0: unknown; what is announced stays the same.
+
+        :raises ValueError: if ``kbytes`` is negative.
+        """
+        if kbytes < 0:
+            raise ValueError(f"bandwidth {kbytes}: choose 0 or more kilobytes per second")
+        chosen = [k for k in self._links.values() if k.settings.binding_id == binding_id]
+        if not chosen:
+            self._outbox.report("unknown-binding", {"binding_id": binding_id}, warning=True)
+        for link in chosen:
+            link.uplink_kbit = kbytes * 8
+        return self._settle(now)
+
+    def stop(self, now: Instant) -> list[Effect]:
+        """Deregister everything; ``stopped`` once that is answered or has taken too long."""
+        if self._stopping:
+            return []
+        self._stopping = True
+        self._stop_at = now.monotonic
+        if self._settings.deregister_at_stop:
+            self._stop_at += STOP_LIMIT
+            if self._home is None:
+                departures = depart_on_stop(self._settings, self._links.values(), now.monotonic)
+                self._registrations.leave(departures)
+        return self._settle(now)
+
+    # ----- views -----
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing is left to be done after ``stop``."""
+        return self._stopped
+
+    @property
+    def _active(self) -> bool:
+        """Whether the node registers: away from home and not about to stop."""
+        return self._home is None and not self._stopping
+
+    @property
+    def registered(self) -> bool:
+        """Whether every usable interface has a live binding, or the home agent knows we are at home.
+
+        Usable is what is up, not deregistered by order and not left out for want of the extension.
+        """
+        if self._home is not None:
+            return self._home.settled
+        everywhere = self._registrations.support.everywhere
+        wanted = [
+            link for link in self._links.values() if link.plan is not None or (everywhere and link.searching)
+        ]
+        return bool(wanted) and all(
+            link.binding is not None and link.binding.plan == link.plan for link in wanted
+        )
+
+    def status(self, now: Instant) -> Status:
+        """Everything a person may want to know, in JSON's types."""
+        return status_of(
+            self._settings,
+            self._registrations,
+            self._links.values(),
+            home=None if self._home is None else (self._home.interface, self._home.settled),
+            counters=self._outbox.counters,
+            stopping=self._stopping,
+            now=now.monotonic,
+        )
+
+    # ----- settling -----
+
+    def _settle(self, now: Instant) -> list[Effect]:
+        if not self._stopped:
+            self._expire(now.monotonic)
+            self._find_home(now.monotonic)
+            self._registrations.replan(now.monotonic, self._active)
+            self._end_if_stopped(now.monotonic)
+            self._outbox.emit(*self._paths.update(self._ways()))
+        if not self._stopped:
+            self._registrations.transmit(now)
+            self._set_timer(now.monotonic)
+        return self._outbox.flush()
+
+    def _expire(self, now: float) -> None:
+        for name, discovery in self._discoveries.items():
+            discovery.expire(now)
+            if discovery.solicit(now):
+                solicitation = RouterSolicitation().encode()
+                self._outbox.emit(
+                    SendIcmp(solicitation, self._settings.home_address, ALL_MOBILITY_AGENTS, name)
+                )
+        self._registrations.expire(now)
+
+    def _find_home(self, now: float) -> None:
+        """Notice arrival on the home link, the home agent's consent, and departure (FACTS G32)."""
+        home = self._home
+        if home is None:
+            if not self._stopping:
+                self._arrive_home(now)
+        elif self._discoveries[home.interface].home is None:
+            self._leave_home(home, now)
+        elif home.departure.answered and not home.settled:
+            home.settled = True
+            for link in self._links.values():
+                link.binding = None
+
+    def _arrive_home(self, now: float) -> None:
+        for name, discovery in self._discoveries.items():
+            agent = discovery.home
+            if agent is not None and now >= discovery.home_since + HOME_DEBOUNCE:
+                route = Route(self._settings.home_address, name, agent.address, agent.link_address)
+                departure = depart_all(self._settings, now, math.inf, route)
+                self._registrations.leave([departure])
+                self._home = Home(name, departure)
+                self._outbox.report("at-home", {"interface": name})
+                return
+
+    def _leave_home(self, home: Home, now: float) -> None:
+        self._home = None
+        self._outbox.report("away-from-home", {"interface": home.interface})
+        if not home.departure.answered:
+            self._registrations.cancel(home.departure)
+        for link in self._links.values():
+            link.start_afresh(now)
+            link.urgent = True
+            # Unanswered does not mean undone: the home agent may have deleted all.
+            link.binding = None
+
+    def _end_if_stopped(self, now: float) -> None:
+        if not self._stopping:
+            return
+        links = self._links.values()
+        waiting = any(departure.route(links) is not None for departure in self._registrations.departures)
+        if waiting and now < self._stop_at:
+            return
+        for link in links:
+            link.binding = None
+        self._home = None
+        self._stopped = True
+        self._outbox.report("stopped")
+        if self._wake < math.inf:
+            self._outbox.emit(StopTimer(_WAKE))
+
+    def _ways(self) -> list[Way]:
+        if self._home is not None and self._home.settled:
+            agent = self._discoveries[self._home.interface].home
+            routers = () if agent is None else agent.routers
+            gateway = self._settings.home_gateway or next(iter(routers), self._settings.home_agent)
+            name = self._home.interface
+            return [Way(AccessLink(name, gateway), name, None, 0)]
+        return [k.way(k.binding) for k in self._links.values() if k.binding is not None]
+
+    def _set_timer(self, now: float) -> None:
+        deadlines = [discovery.deadline() for discovery in self._discoveries.values()]
+        if self._active:
+            deadlines += [
+                at for at in (d.home_since + HOME_DEBOUNCE for d in self._discoveries.values()) if at > now
+            ]
+        deadline = min(self._registrations.deadline(), *deadlines)
+        if self._stopping:
+            deadline = min(deadline, self._stop_at)
+        if deadline == self._wake:
+            return
+        if deadline < math.inf:
+            self._outbox.emit(StartTimer(_WAKE, deadline))
+        else:
+            self._outbox.emit(StopTimer(_WAKE))
+        self._wake = deadline
