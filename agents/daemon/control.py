@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import socket
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,23 @@ class ControlError(RuntimeError):
     """The agent cannot be reached, or it refused."""
 
 
+def ensure_free(path: Path) -> None:
+    """Make sure that no other agent is running with this control socket.
+
+    :raises ControlError: if one is, or if something stands there that is no socket.
+    """
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise ControlError(f"{path}: is not a socket; choose another control_socket or remove it")
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(str(path))
+    except (FileNotFoundError, ConnectionRefusedError):
+        return  # nothing there, or what a dead agent left
+    except OSError as error:
+        raise ControlError(f"{path}: {error.strerror or error}") from None
+    raise ControlError(f"{path}: another agent is running with this control socket")
+
+
 class ControlServer:
     """Answers requests on a Unix socket that only its owner may use."""
 
@@ -40,18 +58,17 @@ class ControlServer:
     async def open(self) -> None:
         """Listen; a socket that a dead agent left is replaced, that of a living one is not.
 
-        :raises ControlError: if another agent answers at this path.
+        :raises ControlError: if another agent answers at this path, or no socket can be there.
         """
-        if self._path.exists():
-            with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(OSError):
-                probe.connect(str(self._path))
-                raise ControlError(f"{self._path}: another agent is running with this control socket")
-            self._path.unlink()
+        ensure_free(self._path)
+        self._path.unlink(missing_ok=True)
         previous = os.umask(0o177)
         try:
             self._server = await asyncio.start_unix_server(
                 self._serve, str(self._path), limit=LONGEST_REQUEST
             )
+        except OSError as error:  # does not name the path by itself
+            raise ControlError(f"{self._path}: {error.strerror or error}") from None
         finally:
             os.umask(previous)
 
@@ -107,6 +124,8 @@ def ask(path: Path, command: str, **arguments: Any) -> Any:
                 reply = json.loads(stream.readline())
     except (OSError, ValueError) as error:
         raise ControlError(f"{path}: no agent answers ({error})") from None
+    if not isinstance(reply, dict) or not {"ok", "error"} & reply.keys():
+        raise ControlError(f"{path}: what answers there is no agent")
     if "error" in reply:
         raise ControlError(f"{path}: the agent refuses: {reply['error']}")
     return reply["ok"]

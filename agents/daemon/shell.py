@@ -29,11 +29,12 @@ from agents.effects import (
     SendIcmp,
     StartTimer,
     StopTimer,
+    Tunnel,
 )
 from agents.linux.discovery import DiscoverySocket
 from agents.linux.kernel import Kernel
 from agents.linux.sockets import ControlSocket
-from agents.linux.tunnels import TunnelError
+from agents.linux.ways import WayError
 from agents.settings import PathSelection, Policy
 
 EVENTS_KEPT = 1000
@@ -155,9 +156,10 @@ class Shell(ABC):
                     self._report(effect)
                 case RemoveTunnel(tunnel, drain):
                     self.kernel.apply(effect)
-                    self._drains[tunnel] = asyncio.get_running_loop().call_later(
-                        drain, self.kernel.delete_retired, tunnel
-                    )
+                    previous = self._drains.pop(tunnel, None)
+                    if previous is not None:  # taken up again meanwhile, and now given up anew
+                        previous.cancel()
+                    self._drains[tunnel] = asyncio.get_running_loop().call_later(drain, self._drained, tunnel)
                 case _:
                     self._touch_kernel(effect)
 
@@ -190,6 +192,7 @@ class Shell(ABC):
             "weights": self.kernel.selection.weights.value,
             "pinned": self.kernel.pinned,
             "devices": self.kernel.devices(),
+            "drops": self.kernel.drops(),
         }
 
     def _select(self, selection: PathSelection, pinned: int | None) -> None:
@@ -198,8 +201,8 @@ class Shell(ABC):
     def _touch_kernel(self, effect: Any) -> None:
         try:
             self.kernel.apply(effect)
-        except TunnelError as error:
-            self._failed("tunnel-failed", str(error), None)
+        except WayError as error:
+            self._failed("way-failed", str(error), None)
 
     def _datagrams(self, control: ControlSocket) -> None:
         datagram = control.receive()
@@ -228,6 +231,10 @@ class Shell(ABC):
     def _run_out(self, key: Hashable) -> None:
         del self._timers[key]
         self.perform(self.machine.timer(key, self.now()))
+
+    def _drained(self, tunnel: Tunnel) -> None:
+        del self._drains[tunnel]
+        self.kernel.delete_retired(tunnel)
 
     def _failed(self, event: str, reason: str | None, destination: IPv4Address | None) -> None:
         if reason is not None:

@@ -15,6 +15,7 @@ from pyroute2.iproute import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from agents.effects import (
+    AccessLink,
     AddTunnel,
     GratuitousArp,
     Path,
@@ -25,9 +26,9 @@ from agents.effects import (
     StopInterception,
     Tunnel,
 )
-from agents.linux import neighbours
-from agents.linux.path_selection import NumberedPath, Role, rules
-from agents.linux.tunnels import Device, Tunnels
+from agents.linux import admission, neighbours, path_selection
+from agents.linux.path_selection import NumberedPath, Role
+from agents.linux.ways import Device, Ways
 from agents.settings import PathSelection
 
 KernelEffect = (
@@ -71,7 +72,7 @@ class Kernel:
         self._home_link = home_link
         self._netlink = IPRoute()
         self._nft = nftables.Nftables()
-        self._tunnels = Tunnels(self._netlink)
+        self._ways = Ways(self._netlink)
         self._table = f"mip-{role}"
         self._paths: dict[IPv4Address, tuple[Path, ...]] = {}
         self._intercepted: set[IPv4Address] = set()
@@ -91,11 +92,14 @@ class Kernel:
         """Carry out one effect. ``RemoveTunnel`` only retires; call :meth:`delete_retired` later."""
         match effect:
             case AddTunnel(tunnel, name):
-                self._tunnels.add(tunnel, name)
+                self._ways.add(tunnel, name)
             case RemoveTunnel(tunnel, _):
-                self._tunnels.retire(tunnel)
+                self._ways.retire(tunnel)
             case SetPaths(home_address, paths):
                 self._paths[home_address] = paths
+                self._ways.use(self._links())
+                for path in paths:
+                    self._ways[path.tunnel].home_addresses.add(home_address)
                 self._route(home_address)
                 self._load()
             case StartInterception(home_address):
@@ -112,7 +116,8 @@ class Kernel:
 
     def delete_retired(self, tunnel: Tunnel) -> None:
         """End of a tunnel's drain time."""
-        self._tunnels.delete_retired(tunnel)
+        if self._ways.delete_retired(tunnel):
+            self._load()
 
     def set_selection(self, selection: PathSelection, pinned: int | None) -> None:
         """Change policy or weights while traffic flows; every cycle starts at its first slot."""
@@ -124,7 +129,15 @@ class Kernel:
 
     def devices(self) -> list[dict[str, Any]]:
         """The tunnel devices with their counters, for ``mipctl tunnels``."""
-        return self._tunnels.rows()
+        return self._ways.rows()
+
+    def drops(self) -> dict[str, int]:
+        """Packets dropped at the tunnels' ends, by reason."""
+        code, listed, _ = self._nft.json_cmd(
+            {"nftables": [{"list": {"counters": {"family": "ip", "table": self._table}}}]}
+        )
+        counters = [item["counter"] for item in listed["nftables"] if "counter" in item] if code == 0 else []
+        return {counter["name"]: counter["packets"] for counter in counters}
 
     def own(self, home_address: IPv4Address) -> None:
         """Mobile node: have the home address, on no link in particular."""
@@ -154,8 +167,7 @@ class Kernel:
         for home_address in list(self._paths):
             self._paths[home_address] = ()
             self._route(home_address)
-        for tunnel in self._tunnels.all():
-            self._tunnels.delete(tunnel)
+        self._ways.delete_all()
         for home_address in list(self._intercepted):
             self._intercept(home_address, False)
         for interface in list(self._access):
@@ -171,8 +183,13 @@ class Kernel:
                 self._path_of(name).write_text(value)
         self._netlink.close()
 
+    def _links(self) -> list[AccessLink]:
+        """The ways without a tunnel that any home address has."""
+        every = (path.tunnel for paths in self._paths.values() for path in paths)
+        return [way for way in every if isinstance(way, AccessLink)]
+
     def _usable(self, paths: Sequence[Path]) -> list[tuple[Path, Device]]:
-        usable = [(path, self._tunnels[path.tunnel]) for path in paths if isinstance(path.tunnel, Tunnel)]
+        usable = [(path, self._ways[path.tunnel]) for path in paths]
         pinned = [(path, device) for path, device in usable if path.binding_id == self.pinned]
         return pinned if self.pinned is not None else usable
 
@@ -182,18 +199,18 @@ class Kernel:
         largest = max((path.weight for path, _ in usable), default=1.0)
         next_hops = [
             {
-                "oif": device.index,
+                **device.next_hop,
                 "hops": max(1, round(path.weight / largest * _MAXIMUM_NEXT_HOP_WEIGHT)) - 1,
             }
             for path, device in usable
         ]
-        if self._role == "home-agent":
-            route: dict[str, object] = {"dst": f"{home_address}/32"}
-        else:
-            route = {"dst": "default", "prefsrc": str(home_address)}
-            mtu = self._tunnels.smallest_mtu()
+        if self._role == "mobile-node":
+            route: dict[str, object] = {"dst": "default", "prefsrc": str(home_address)}
+            mtu = min((device.mtu for _, device in usable), default=None)
             if mtu is not None:
                 route["metrics"] = {"mtu": mtu, "advmss": mtu - TCP_IP_HEADERS}
+        else:
+            route = {"dst": f"{home_address}/32"}
         if next_hops:
             self._netlink.route("replace", multipath=next_hops, **route)
         else:
@@ -201,7 +218,7 @@ class Kernel:
                 self._netlink.route("del", dst=route["dst"])
 
     def _load(self) -> None:
-        """Load the path-selection table anew, in one transaction."""
+        """Load the agent's table anew, in one transaction."""
         addresses = {
             home_address: [
                 NumberedPath(device.number, device.name, path.weight, path.bandwidth)
@@ -209,9 +226,18 @@ class Kernel:
             ]
             for home_address, paths in self._paths.items()
         }
-        mtu = self._tunnels.smallest_mtu()
-        segment = None if mtu is None or self._role == "mobile-node" else mtu - TCP_IP_HEADERS
-        self._run(rules(self._table, self._role, self.selection, addresses, segment))
+        mtu = None if self._role == "mobile-node" else self._ways.smallest_mtu()
+        tunnels = self._ways.tunnels()
+        text = f"table ip {self._table} {{}}\ndelete table ip {self._table}\ntable ip {self._table} {{\n"
+        text += path_selection.chains(self._role, self.selection, addresses)
+        text += path_selection.clamp(None if mtu is None else mtu - TCP_IP_HEADERS)
+        text += admission.chains(
+            "saddr" if self._role == "home-agent" else "daddr",
+            {(tunnel.remote, tunnel.local) for tunnel in tunnels},
+            {(device.name, address) for device in tunnels.values() for address in device.home_addresses},
+            {device.name for device in tunnels.values()},
+        )
+        self._run(text + "}\n")
 
     def _run(self, text: str) -> None:
         code, _, error = self._nft.cmd(text)

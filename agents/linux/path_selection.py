@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which tunnel: one nft table decides it, at ``prerouting`` for what is forwarded and at
-``output`` for what this node sends.
+"""Which way: nft chains decide it, at ``prerouting`` for what is forwarded and at ``output``
+for what this node sends.
 
-A packet's mark names its tunnel, and a policy rule and a route table per mark lead to the
-device. Every agent uses one mark layout: the low 16 bits are the tunnel's number, and
-``PROBE`` says that a liveness probe chose it. A flow's tunnel is kept in its connection mark.
+A packet's mark names its way (a tunnel, or an access link of a foreign agent), and a policy
+rule and a route table per mark lead to the device. All agents use one layout: the low
+``NUMBER_BITS`` of a packet's mark are the way's number; ``PROBE`` says that a liveness probe
+chose it. A connection's mark holds two numbers, of the way in its original direction and, above
+it, of the way in its reply direction: a flow between two mobile nodes has both.
+
 The order of the rules (docs/design.md, "Path selection"):
 
-1. only packets from or to a home address;
-2. a probe, or an echo answered by an agent, keeps the tunnel it came by;
+1. only packets to a home address (mobile node: from it);
+2. a probe, or an echo reply of an agent, keeps the way it came by;
 3. ``per-packet``: the next slot of the packet cycle;
-4. a live tunnel in the connection mark is kept; a mark of a dead one falls through;
+4. a live way in the connection mark is kept; that of a dead one falls through;
 5. the next slot of the flow cycle, remembered in the connection mark.
 
 Never ``ct state new``: a flow that the mobile node opened reaches the home agent's direction
@@ -27,11 +30,14 @@ from typing import Literal
 from agents.linux.slots import flow_cycle, packet_cycle
 from agents.settings import PathSelection, Policy
 
-TUNNEL_MASK = 0xFFFF
-PROBE = 0x10000
-"""Set beside the tunnel's number on a liveness probe (SO_MARK)."""
+NUMBER_BITS = 12
+NUMBER_MASK = (1 << NUMBER_BITS) - 1
+PROBE = 1 << 2 * NUMBER_BITS
+"""Set beside the way's number on a liveness probe (SO_MARK)."""
+_REPLY_MASK = NUMBER_MASK << NUMBER_BITS
+_ALL_BITS = 0xFFFFFFFF
 
-Role = Literal["home-agent", "mobile-node"]
+Role = Literal["home-agent", "foreign-agent", "mobile-node"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +45,7 @@ class NumberedPath:
     """A path as the kernel knows it."""
 
     number: int
-    """The tunnel's number, its mark."""
+    """The way's number, its mark."""
     device: str
     weight: float
     rate: float
@@ -48,83 +54,108 @@ class NumberedPath:
 
 def _map(cycle: Sequence[int], paths: Sequence[NumberedPath]) -> str:
     """``numgen`` over a cycle of path indices, as an nft expression that yields a mark."""
-    if len(cycle) == 1:
-        return str(paths[cycle[0]].number)
     elements = ", ".join(f"{slot} : {paths[index].number}" for slot, index in enumerate(cycle))
     return f"numgen inc mod {len(cycle)} map {{ {elements} }}"
 
 
 def _choose(name: str, paths: Sequence[NumberedPath], policy: Policy) -> str:
-    """The chain that marks a packet of one home address."""
+    """The chains that mark a packet of one home address: by the policy, and by flow whatever it is."""
     weights = [path.weight for path in paths]
     live = ", ".join(str(path.number) for path in paths)
+    original = ", ".join(f"{path.number} : {path.number}" for path in paths)
+    reply = ", ".join(f"{path.number << NUMBER_BITS:#x} : {path.number}" for path in paths)
+    next_slot = _map(flow_cycle(weights, [path.rate for path in paths]), paths)
+    by_packet = ""
     if policy is Policy.PER_PACKET:
-        body = f"    meta mark set {_map(packet_cycle(weights), paths)}\n"
-    else:
-        next_slot = _map(flow_cycle(weights, [path.rate for path in paths]), paths)
-        body = (
-            f"    ct mark & {TUNNEL_MASK:#x} {{ {live} }} meta mark set ct mark return\n"
-            f"    meta mark set {next_slot}\n"
-            "    ct mark set meta mark\n"
-        )
+        by_packet = f"    meta mark set {_map(packet_cycle(weights), paths)} return\n"
     return (
+        f"  chain {name}-by-flow {{\n"
+        # A map without the number breaks the rule off: the next one finds a new way.
+        f"    ct direction original meta mark set ct mark & {NUMBER_MASK:#x} map {{ {original} }} return\n"
+        f"    ct direction reply meta mark set ct mark & {_REPLY_MASK:#x} map {{ {reply} }} return\n"
+        f"    meta mark set {next_slot}\n"
+        "    goto keep\n"
+        "  }\n"
         f"  chain {name} {{\n"
-        # A probe comes with its mark set; its answer, and any echo an agent answers, follows it.
-        f"    meta mark & {TUNNEL_MASK:#x} {{ {live} }} ct mark set meta mark return\n"
-        "    icmp type { echo-request, echo-reply } "
-        f"ct mark & {PROBE:#x} == {PROBE:#x} meta mark set ct mark return\n"
-        f"{body}"
+        f"    meta mark & {NUMBER_MASK:#x} {{ {live} }} goto keep\n"
+        f"{by_packet}"
+        f"    goto {name}-by-flow\n"
         "  }\n"
     )
 
 
-def rules(
-    table: str,
-    role: Role,
-    selection: PathSelection,
-    addresses: Mapping[IPv4Address, Sequence[NumberedPath]],
-    maximum_segment: int | None,
-) -> str:
-    """The whole table as nft text, replacing what was loaded: counters of the cycles start at 0.
+def _keep(paths: Iterable[NumberedPath]) -> str:
+    """Chains that note a number in the connection mark, in the half of one direction."""
+    numbers = sorted({path.number for path in paths})
+    text = ""
+    for number in numbers:
+        text += (
+            f"  chain original-{number} {{\n"
+            f"    ct mark set ct mark & {_ALL_BITS ^ NUMBER_MASK:#x} | {number:#x}\n  }}\n"
+            f"  chain reply-{number} {{\n"
+            f"    ct mark set ct mark & {_ALL_BITS ^ _REPLY_MASK:#x} | {number << NUMBER_BITS:#x}\n  }}\n"
+        )
+    text += "  chain keep {\n"
+    if numbers:
+        for direction in ("original", "reply"):
+            elements = ", ".join(f"{number} : goto {direction}-{number}" for number in numbers)
+            text += f"    ct direction {direction} meta mark & {NUMBER_MASK:#x} vmap {{ {elements} }}\n"
+    return text + "  }\n"
 
-    :param maximum_segment: largest TCP segment through the smallest tunnel, in octets; the
-        option in forwarded SYNs is lowered to it (an unclamped flow dies where ICMP is filtered).
-    """
+
+def _remember(paths: Iterable[NumberedPath]) -> str:
+    """The chain that notes by which way a flow came, for the other direction (mirror)."""
+    devices = {path.device: path.number for path in paths}
+    text = "  chain remember {\n"
+    for direction, half, other in (("original", _REPLY_MASK, "reply"), ("reply", NUMBER_MASK, "original")):
+        if devices:
+            elements = ", ".join(
+                f'"{device}" : jump {other}-{number}' for device, number in sorted(devices.items())
+            )
+            text += f"    ct direction {direction} ct mark & {half:#x} == 0 iifname vmap {{ {elements} }}\n"
+    return text + "  }\n"
+
+
+def chains(
+    role: Role, selection: PathSelection, addresses: Mapping[IPv4Address, Sequence[NumberedPath]]
+) -> str:
+    """The chains of path selection as nft text; loaded anew, every cycle starts at its first slot."""
     live = {address: paths for address, paths in addresses.items() if paths}
-    field = "daddr" if role == "home-agent" else "saddr"
-    marking = selection.policy is not Policy.PER_FLOW_HASH
-    text = f"table ip {table} {{}}\ndelete table ip {table}\ntable ip {table} {{\n"
-    jumps = []
-    for address, paths in live.items() if marking else ():
+    if selection.policy is Policy.PER_FLOW_HASH:
+        live = {}
+    every = [path for paths in live.values() for path in paths]
+    field = "saddr" if role == "mobile-node" else "daddr"
+    text = _keep(every)
+    forwarded, own = [], []
+    for address, paths in live.items():
         name = f"choose-{str(address).replace('.', '-')}"
         text += _choose(name, paths, selection.policy)
-        jumps.append(f"{address} : goto {name}")
-    text += "  map chosen {\n    type ipv4_addr : verdict\n"
-    text += f"    elements = {{ {', '.join(jumps)} }}\n  }}\n" if jumps else "  }\n"
-    text += _remember(live.values(), selection.mirror and marking)
-    dispatch = f"    ip {field} vmap @chosen\n"
-    text += "  chain forwarded {\n    type filter hook prerouting priority mangle\n    jump remember\n"
-    text += dispatch if role == "home-agent" else ""
+        forwarded.append(f"{address} : goto {name}")
+        # What an agent itself sends to a mobile node answers it, and follows the question's way.
+        own.append(f"{address} : goto {name}" + ("" if role == "mobile-node" else "-by-flow"))
+    text += _remember(every if selection.mirror else ())
+    text += "  chain forwarded {\n    type filter hook prerouting priority mangle\n"
+    # The first rule also keeps connection tracking on, and with it the reassembly of fragments.
+    text += "    ct state invalid counter\n    jump remember\n"
+    if forwarded and role != "mobile-node":
+        text += f"    ip {field} vmap {{ {', '.join(forwarded)} }}\n"
     text += "  }\n  chain own {\n    type route hook output priority mangle\n"
-    # Only by the inner address: an encapsulated packet passes here too and must stay as it is.
-    text += f"{dispatch}  }}\n"
-    if maximum_segment is not None:
-        text += (
-            "  chain clamp {\n    type filter hook forward priority mangle\n"
-            f"    tcp flags & (syn | rst) == syn tcp option maxseg size set {maximum_segment}\n  }}\n"
-        )
-    return text + "}\n"
-
-
-def _remember(all_paths: Iterable[Sequence[NumberedPath]], mirror: bool) -> str:
-    """The chain that notes by which tunnel an unmarked flow arrived.
-
-    It also keeps connection tracking on, and with it the reassembly of fragments: ports are
-    in the first one only.
-    """
-    text = "  chain remember {\n    ct state invalid counter\n"
-    devices = {path.device: path.number for paths in all_paths for path in paths}
-    if mirror and devices:
-        elements = ", ".join(f'"{device}" : {number}' for device, number in devices.items())
-        text += f"    ct mark 0 ct mark set iifname map {{ {elements} }}\n"
+    if own:
+        # Only by the inner address: an encapsulated packet passes here too and must stay as it is.
+        text += f"    ip {field} vmap {{ {', '.join(own)} }}\n"
     return text + "  }\n"
+
+
+def clamp(maximum_segment: int | None) -> str:
+    """Lower the TCP segment size that forwarded SYNs announce to what the smallest tunnel takes.
+
+    An unclamped flow dies where ICMP is filtered.
+
+    :param maximum_segment: octets; None without a tunnel.
+    """
+    if maximum_segment is None:
+        return ""
+    return (
+        "  chain clamp {\n    type filter hook forward priority mangle\n"
+        f"    tcp flags & (syn | rst) == syn tcp option maxseg size set {maximum_segment}\n  }}\n"
+    )

@@ -1,61 +1,159 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Tunnel devices: one per tunnel, each with a number, a mark and a route table of its own."""
+"""The ways of one agent: tunnel devices, and access links without a tunnel.
+
+Each has a number, the mark of its packets, with a policy rule and a route table of its own.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import socket
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 from typing import Any
 
 from pyroute2.iproute import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from agents.effects import Encapsulation, Tunnel
-from agents.linux.path_selection import TUNNEL_MASK
+from agents.effects import AccessLink, Encapsulation, Tunnel
+from agents.linux.path_selection import NUMBER_MASK
 
 TABLE_BASE = 10_000
-"""Route table of tunnel number n is ``TABLE_BASE + n``."""
+"""Route table of way number n is ``TABLE_BASE + n``."""
 MARK_RULE_PRIORITY = 9_000
 OUTER_TTL = 64
 _UNREACHABLE_METRIC = 4_000_000
 _DEVICE = "mip"
+_ON_LINK = 4  # RTNH_F_ONLINK
+
+Way = Tunnel | AccessLink
 
 
-class TunnelError(RuntimeError):
-    """A tunnel the kernel would not make; says which and why."""
+class WayError(RuntimeError):
+    """A tunnel or link the kernel would not make or use; says which and why."""
 
 
 @dataclass(slots=True)
 class Device:
-    """A tunnel device as it stands in the kernel."""
+    """A way as it stands in the kernel."""
 
     number: int
     name: str
     index: int
     mtu: int
+    gateway: IPv4Address | None = None
+    """Next hop of an access link, on the link whatever its address."""
     sending: bool = True
-    """False while it only drains."""
+    """False while a tunnel only drains."""
+    home_addresses: set[IPv4Address] = field(default_factory=set)
+    """Whose packets may come by it."""
+
+    @property
+    def next_hop(self) -> dict[str, Any]:
+        """The way as a route's next hop."""
+        if self.gateway is None:
+            return {"oif": self.index}
+        return {"oif": self.index, "gateway": str(self.gateway), "flags": _ON_LINK}
 
 
-class Tunnels:
-    """The tunnel devices of one agent."""
+class Ways:
+    """The ways of one agent."""
 
     def __init__(self, netlink: IPRoute) -> None:
         self._netlink = netlink
-        self._devices: dict[Tunnel, Device] = {}
+        self._devices: dict[Way, Device] = {}
 
-    def __getitem__(self, tunnel: Tunnel) -> Device:
-        return self._devices[tunnel]
+    def __getitem__(self, way: Way) -> Device:
+        return self._devices[way]
 
-    def all(self) -> list[Tunnel]:
+    def tunnels(self) -> dict[Tunnel, Device]:
         """Every tunnel that has a device, draining ones too."""
-        return list(self._devices)
+        return {way: device for way, device in self._devices.items() if isinstance(way, Tunnel)}
+
+    def smallest_mtu(self) -> int | None:
+        """MTU in octets of the smallest tunnel in use, None without one."""
+        return min((device.mtu for device in self.tunnels().values() if device.sending), default=None)
+
+    def add(self, tunnel: Tunnel, alias: str) -> None:
+        """Make a tunnel's device, its mark's rule and its table; a draining one is taken up again.
+
+        :raises WayError: if the kernel refuses; nothing of it is left then.
+        """
+        if tunnel in self._devices:
+            self._devices[tunnel].sending = True
+            return
+        number = self._free_number()
+        name = f"{_DEVICE}{number}"
+        try:
+            self._netlink.link("add", ifname=name, **self._parameters(tunnel))
+            index = socket.if_nametoindex(name)
+            self._netlink.link("set", index=index, state="up", ifalias=alias[:255])
+            (facts,) = self._netlink.get_links(index)
+            self._devices[tunnel] = Device(number, name, index, int(facts.get_attr("IFLA_MTU")))
+            self._lead_mark_to(self._devices[tunnel])
+        except (NetlinkError, OSError) as error:
+            self.delete(tunnel)
+            raise WayError(f"tunnel {alias}: the kernel refuses {tunnel}: {error}") from None
+
+    def use(self, links: Collection[AccessLink]) -> None:
+        """Have exactly these access links as ways.
+
+        :raises WayError: if an interface does not exist.
+        """
+        for way in [way for way in self._devices if isinstance(way, AccessLink) and way not in links]:
+            self.delete(way)
+        for link in links:
+            try:
+                if link not in self._devices:
+                    index = socket.if_nametoindex(link.interface)
+                    (facts,) = self._netlink.get_links(index)
+                    self._devices[link] = Device(
+                        self._free_number(),
+                        link.interface,
+                        index,
+                        int(facts.get_attr("IFLA_MTU")),
+                        link.gateway,
+                    )
+                # Again each time: the kernel drops the routes of an interface that went down.
+                self._lead_mark_to(self._devices[link])
+            except (NetlinkError, OSError) as error:
+                raise WayError(f"link {link.interface}: {error}") from None
+
+    def retire(self, tunnel: Tunnel) -> None:
+        """Stop sending by a tunnel; what still arrives is received until :meth:`delete_retired`."""
+        if tunnel in self._devices:
+            self._devices[tunnel].sending = False
+
+    def delete_retired(self, tunnel: Tunnel) -> bool:
+        """Delete a tunnel unless it was taken up again meanwhile; whether it was deleted."""
+        if tunnel not in self._devices or self._devices[tunnel].sending:
+            return False
+        self.delete(tunnel)
+        return True
+
+    def delete(self, way: Way) -> None:
+        """Delete device, rule and table; no error if any of them is gone already."""
+        device = self._devices.pop(way, None)
+        if device is None:
+            return
+        with contextlib.suppress(NetlinkError):
+            self._netlink.rule("del", **self._rule(device))
+        with contextlib.suppress(NetlinkError):
+            self._netlink.flush_routes(table=TABLE_BASE + device.number, family=socket.AF_INET)
+        if isinstance(way, Tunnel):
+            with contextlib.suppress(NetlinkError):
+                self._netlink.link("del", index=device.index)
+
+    def delete_all(self) -> None:
+        """Delete every way."""
+        for way in list(self._devices):
+            self.delete(way)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Number, name, end points, MTU and counters of every device, as JSON can hold them."""
+        """Number, name, end points, MTU and counters of every tunnel, as JSON can hold them."""
         rows = []
-        for tunnel, device in self._devices.items():
+        for tunnel, device in self.tunnels().items():
             (facts,) = self._netlink.get_links(device.index)
             counters = facts.get_attr("IFLA_STATS64")
             rows.append(
@@ -76,72 +174,33 @@ class Tunnels:
             )
         return rows
 
-    def smallest_mtu(self) -> int | None:
-        """MTU in octets of the smallest tunnel in use, None without one."""
-        return min((device.mtu for device in self._devices.values() if device.sending), default=None)
-
-    def add(self, tunnel: Tunnel, alias: str) -> Device:
-        """Make the device, its mark's rule and its table; a draining one is taken up again.
-
-        :raises TunnelError: if the kernel refuses; nothing of it is left then.
-        """
-        if tunnel in self._devices:
-            device = self._devices[tunnel]
-            device.sending = True
-            return device
+    def _free_number(self) -> int:
         taken = {device.number for device in self._devices.values()}
-        number = next(n for n in range(1, TUNNEL_MASK) if n not in taken)
-        name = f"{_DEVICE}{number}"
-        try:
-            self._netlink.link("add", ifname=name, **self._parameters(tunnel))
-            index = self._netlink.link_lookup(ifname=name)[0]
-            self._netlink.link("set", index=index, state="up", ifalias=alias[:255])
-            (facts,) = self._netlink.get_links(index)
-            device = Device(number, name, index, int(facts.get_attr("IFLA_MTU")))
-            self._devices[tunnel] = device
-            self._lead_mark_to(device)
-        except NetlinkError as error:
-            self.delete(tunnel)
-            raise TunnelError(f"tunnel {alias}: the kernel refuses {tunnel}: {error.args[1]}") from None
-        return device
-
-    def retire(self, tunnel: Tunnel) -> None:
-        """Stop sending by the tunnel; what still arrives is received until :meth:`delete`."""
-        if tunnel in self._devices:
-            self._devices[tunnel].sending = False
-
-    def delete_retired(self, tunnel: Tunnel) -> None:
-        """Delete the tunnel unless it was taken up again meanwhile."""
-        if tunnel in self._devices and not self._devices[tunnel].sending:
-            self.delete(tunnel)
-
-    def delete(self, tunnel: Tunnel) -> None:
-        """Delete device, rule and table; no error if any of them is gone already."""
-        device = self._devices.pop(tunnel, None)
-        if device is None:
-            return
-        with contextlib.suppress(NetlinkError):
-            self._netlink.rule("del", **self._rule(device))
-        with contextlib.suppress(NetlinkError):
-            self._netlink.flush_routes(table=TABLE_BASE + device.number, family=socket.AF_INET)
-        with contextlib.suppress(NetlinkError):
-            self._netlink.link("del", index=device.index)
+        number = next((n for n in range(1, NUMBER_MASK + 1) if n not in taken), None)
+        if number is None:
+            raise WayError(f"all {NUMBER_MASK} numbers of ways are taken")
+        return number
 
     def _parameters(self, tunnel: Tunnel) -> dict[str, object]:
-        ends = {"local": str(tunnel.local), "remote": str(tunnel.remote), "ttl": OUTER_TTL}
+        ends: dict[str, object] = {
+            "local": str(tunnel.local),
+            "remote": str(tunnel.remote),
+            "ttl": OUTER_TTL,
+            "tos": 1,  # inherit: RFC 2003 §3.1
+        }
         if tunnel.interface is not None:
             ends["link"] = socket.if_nametoindex(tunnel.interface)
         match tunnel.encapsulation:
             case Encapsulation.IPIP:
                 return {"kind": "ipip", **{f"ipip_{key}": value for key, value in ends.items()}}
             case other:
-                raise TunnelError(f"tunnel to {tunnel.remote}: encapsulation {other} is not supported yet")
+                raise WayError(f"tunnel to {tunnel.remote}: encapsulation {other} is not supported yet")
 
     @staticmethod
     def _rule(device: Device) -> dict[str, int]:
         return {
             "fwmark": device.number,
-            "fwmask": TUNNEL_MASK,
+            "fwmask": NUMBER_MASK,
             "table": TABLE_BASE + device.number,
             "priority": MARK_RULE_PRIORITY,
             "family": socket.AF_INET,
@@ -149,9 +208,10 @@ class Tunnels:
 
     def _lead_mark_to(self, device: Device) -> None:
         table = TABLE_BASE + device.number
-        self._netlink.route("add", dst="default", oif=device.index, table=table)
+        self._netlink.route("replace", dst="default", table=table, **device.next_hop)
         # When the device goes, nothing marked for it leaks out bare.
         self._netlink.route(
-            "add", dst="default", type="unreachable", table=table, priority=_UNREACHABLE_METRIC
+            "replace", dst="default", type="unreachable", table=table, priority=_UNREACHABLE_METRIC
         )
-        self._netlink.rule("add", **self._rule(device))
+        with contextlib.suppress(NetlinkError):  # there already
+            self._netlink.rule("add", **self._rule(device))
