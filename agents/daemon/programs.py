@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Address
 from random import Random
 from typing import Any
 
 from agents.daemon.control import Reply
 from agents.daemon.shell import Shell
-from agents.effects import Datagram, Effect, Instant, InterfaceState, SendDatagram
+from agents.effects import Effect, Instant, InterfaceState, SendDatagram
 from agents.home_agent import HomeAgent
 from agents.linux.interfaces import InterfaceMonitor
 from agents.linux.kernel import Kernel
@@ -29,25 +28,18 @@ class HomeAgentShell(Shell):
         kernel = Kernel("home-agent", settings.path_selection, settings.home_link)
         super().__init__(HomeAgent(settings, random), kernel, settings.control_socket)
         self._settings = settings
-        self._home = IPv4Interface((settings.address, settings.home_prefix_length)).network
 
     def begin(self, now: Instant) -> list[Effect]:
         """One socket for all interfaces; router discovery on the home link."""
         self._control_socket = self.open_control()
         if self._settings.home_link is not None:
             self.open_discovery(self._settings.home_link)
+            self.open_link_sources(self._settings.home_link)
         return self.machine.start(now)
 
     def socket_for(self, effect: SendDatagram) -> ControlSocket:  # noqa: ARG002
         """The only one."""
         return self._control_socket
-
-    def with_link_source(self, datagram: Datagram) -> Datagram:
-        """A node on the home link may be deregistering: its link address goes into ARP."""
-        if datagram.interface == self._settings.home_link and datagram.source in self._home:
-            found = self.kernel.link_address_of_neighbour(datagram.source, datagram.interface)
-            return replace(datagram, link_source=found)
-        return datagram
 
 
 class MobileNodeShell(Shell):
@@ -118,7 +110,7 @@ class MobileNodeShell(Shell):
             self.kernel.set_access(name, _care_of_address(access, state), access.gateway)
 
 
-def _care_of_address(access: AccessInterface, state: InterfaceState):  # type: ignore[no-untyped-def]
+def _care_of_address(access: AccessInterface, state: InterfaceState) -> IPv4Address | None:
     if not state.up or access.care_of != "co-located":
         return None
     if access.care_of_address is not None:

@@ -14,6 +14,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterable
+from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,12 +28,14 @@ from agents.effects import (
     Report,
     SendDatagram,
     SendIcmp,
+    SetNeighbour,
     StartTimer,
     StopTimer,
     Tunnel,
 )
 from agents.linux.discovery import DiscoverySocket
 from agents.linux.kernel import Kernel
+from agents.linux.link_sources import LinkSources
 from agents.linux.sockets import ControlSocket
 from agents.linux.ways import WayError
 from agents.settings import PathSelection, Policy
@@ -69,6 +72,7 @@ class Shell(ABC):
         self._warnings: deque[float] = deque(maxlen=WARNINGS_PER_SECOND)
         self._sockets: list[ControlSocket] = []
         self._discovery: dict[str, DiscoverySocket] = {}
+        self._link_sources: dict[str, LinkSources] = {}
         self._ending = asyncio.Event()
         self._control = ControlServer(control_socket, self.command) if control_socket else None
 
@@ -111,6 +115,8 @@ class Shell(ABC):
             for endpoint in endpoints:
                 loop.remove_reader(endpoint.fileno())
                 endpoint.close()
+            for sources in self._link_sources.values():
+                sources.close()
             self.kernel.close()
 
     def open_control(self, interface: str | None = None) -> ControlSocket:
@@ -132,9 +138,12 @@ class Shell(ABC):
         self._discovery[interface] = discovery
         asyncio.get_running_loop().add_reader(discovery.fileno(), self._messages, discovery)
 
-    def with_link_source(self, datagram: Datagram) -> Datagram:
-        """The datagram, with its link-layer source where the agent needs it."""
-        return datagram
+    def open_link_sources(self, interface: str) -> None:
+        """From now on, datagrams that come by an interface carry their link-layer source.
+
+        :raises OSError: if the interface does not exist.
+        """
+        self._link_sources[interface] = LinkSources(interface)
 
     def perform(self, effects: Iterable[Effect]) -> None:
         """Carry out effects in order."""
@@ -206,8 +215,13 @@ class Shell(ABC):
 
     def _datagrams(self, control: ControlSocket) -> None:
         datagram = control.receive()
-        if datagram is not None:
-            self.perform(self.machine.receive(self.with_link_source(datagram), self.now()))
+        if datagram is None:
+            return
+        known = self._link_sources.get(datagram.interface)
+        if known is not None:
+            found = known.of(datagram.source, datagram.source_port)
+            datagram = replace(datagram, link_source=found)
+        self.perform(self.machine.receive(datagram, self.now()))
 
     def _messages(self, discovery: DiscoverySocket) -> None:
         message = discovery.receive()
@@ -220,6 +234,9 @@ class Shell(ABC):
 
     def _send(self, effect: SendDatagram) -> None:
         control = self.socket_for(effect)
+        if effect.link_destination is not None and effect.interface is not None:
+            # Away from home nobody asks ARP for a mobile node, nor does it ask (RFC 5944 §4.6).
+            self._touch_kernel(SetNeighbour(effect.destination, effect.interface, effect.link_destination))
         if control is not None:
             self._failed("send-failed", control.send(effect), effect.destination)
 

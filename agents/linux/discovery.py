@@ -7,29 +7,39 @@ link (RFC 5944 §3.6.1.1), and a raw socket would not tell it.
 
 from __future__ import annotations
 
-import ctypes
 import socket
 import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from agents.effects import SendIcmp
+from agents.linux.packet_filter import (
+    ACCEPT,
+    ANY_BIT,
+    DROP,
+    EQUAL,
+    ETHERTYPE_IP,
+    HEADER_LENGTH,
+    LOAD_HALF,
+    LOAD_OCTET,
+    LOAD_OCTET_BEHIND,
+    RETURN,
+    link_address,
+    open_filtered,
+)
 
-_ETHERTYPE_IP = 0x0800
-_SO_ATTACH_FILTER = 26
 _ADVERTISEMENT, _SOLICITATION = 9, 10
-# Accept unfragmented ICMP of types 9 and 10; offsets count from the IP header.
-_FILTER = (
-    (0x30, 0, 0, 9),  # ldb [9]            protocol
-    (0x15, 0, 7, socket.IPPROTO_ICMP),  # jeq icmp, else drop
-    (0x28, 0, 0, 6),  # ldh [6]            fragment offset
-    (0x45, 5, 0, 0x1FFF),  # jset -> drop
-    (0xB1, 0, 0, 0),  # ldxb 4*([0]&0xf)   header length
-    (0x50, 0, 0, 0),  # ldb [x+0]          ICMP type
-    (0x15, 1, 0, _ADVERTISEMENT),
-    (0x15, 0, 1, _SOLICITATION),
-    (0x06, 0, 0, 0xFFFF),  # accept
-    (0x06, 0, 0, 0),  # drop
+_PROGRAM = (
+    (LOAD_OCTET, 0, 0, 9),
+    (EQUAL, 0, 7, socket.IPPROTO_ICMP),
+    (LOAD_HALF, 0, 0, 6),
+    (ANY_BIT, 5, 0, 0x1FFF),  # a later fragment
+    HEADER_LENGTH,
+    (LOAD_OCTET_BEHIND, 0, 0, 0),
+    (EQUAL, 1, 0, _ADVERTISEMENT),
+    (EQUAL, 0, 1, _SOLICITATION),
+    (RETURN, 0, 0, ACCEPT),
+    (RETURN, 0, 0, DROP),
 )
 
 
@@ -53,19 +63,7 @@ class DiscoverySocket:
         :raises OSError: if the interface does not exist or the right is missing.
         """
         self.interface = interface
-        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        try:
-            program = b"".join(struct.pack("=HBBI", *step) for step in _FILTER)
-            buffer = ctypes.create_string_buffer(program)
-            self._socket.setsockopt(
-                socket.SOL_SOCKET,
-                _SO_ATTACH_FILTER,
-                struct.pack("HL", len(_FILTER), ctypes.addressof(buffer)),
-            )
-            self._socket.bind((interface, _ETHERTYPE_IP))
-        except OSError:
-            self._socket.close()
-            raise
+        self._socket = open_filtered(interface, _PROGRAM)
 
     def fileno(self) -> int:
         """For the event loop."""
@@ -88,7 +86,7 @@ class DiscoverySocket:
             payload=packet[header:total],
             source=IPv4Address(packet[12:16]),
             interface=self.interface,
-            link_source=":".join(f"{octet:02x}" for octet in link_source),
+            link_source=link_address(link_source),
         )
 
     def send(self, effect: SendIcmp) -> str | None:
@@ -115,7 +113,7 @@ class DiscoverySocket:
         else:
             target = b"\xff" * 6
         try:
-            self._socket.sendto(header + effect.payload, (self.interface, _ETHERTYPE_IP, 0, 0, target))
+            self._socket.sendto(header + effect.payload, (self.interface, ETHERTYPE_IP, 0, 0, target))
         except OSError as error:
             return error.strerror or str(error)
         return None

@@ -158,10 +158,6 @@ class Kernel:
         self._netlink.route("replace", dst="default", oif=index, table=ACCESS_TABLE_BASE + index, **next_hop)
         self._netlink.rule("add", **self._access_rule(address, index))
 
-    def link_address_of_neighbour(self, address: IPv4Address, interface: str) -> str | None:
-        """What ARP has learnt of a neighbour."""
-        return neighbours.lookup(self._netlink, address, interface)
-
     def close(self) -> None:
         """Undo everything: tunnels, routes, rules, proxy entries, table, sysctls."""
         for home_address in list(self._paths):

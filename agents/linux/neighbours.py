@@ -55,13 +55,3 @@ def pin(netlink: IPRoute, address: IPv4Address, interface: str, link_address: st
             netlink.neigh("del", dst=str(address), ifindex=index)
     else:
         netlink.neigh("replace", dst=str(address), lladdr=link_address, ifindex=index, state=_NUD_PERMANENT)
-
-
-def lookup(netlink: IPRoute, address: IPv4Address, interface: str) -> str | None:
-    """The link address the kernel has for a neighbour, None if it has none."""
-    index = socket.if_nametoindex(interface)
-    for entry in netlink.get_neighbours(family=socket.AF_INET, ifindex=index, dst=str(address)):
-        found = entry.get_attr("NDA_LLADDR")
-        if found is not None:
-            return str(found)
-    return None

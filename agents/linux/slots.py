@@ -38,7 +38,7 @@ def flow_cycle(weights: Sequence[float], rates: Sequence[float] | None = None) -
 def packet_cycle(weights: Sequence[float]) -> list[int]:
     """Smooth weighted round robin over one period, as indices into ``weights``.
 
-    Consecutive packets of one tunnel are spread as evenly as the weights allow: a burst on
+    No tunnel is ever a whole packet ahead of its share, so its packets come spread: a burst on
     one link would wait in its queue while the others idle.
     """
     whole = _whole_numbers(weights) if weights else []
@@ -65,6 +65,8 @@ def _whole_numbers(weights: Sequence[float]) -> list[int]:
     for length in range(len(scaled), LONGEST_CYCLE + 1):
         candidate = [max(1, round(weight * length / total)) for weight in scaled]
         slots = sum(candidate)
+        if best and slots > LONGEST_CYCLE:  # rounded up to one slot each
+            continue
         error = max(abs(have / slots - want / total) for have, want in zip(candidate, scaled, strict=True))
         if least is None or error < least:
             best, least = candidate, error

@@ -67,8 +67,11 @@ class ControlSocket:
 
     def send(self, effect: SendDatagram) -> str | None:
         """Send; the kernel's reason if it cannot (no route, interface down), else None."""
-        source = _PKTINFO.pack(0, effect.source.packed, b"\0" * 4)
         try:
+            # A socket of all interfaces leaves by the one named, whatever the routing table says.
+            named = effect.interface if self.interface is None else None
+            index = 0 if named is None else socket.if_nametoindex(named)
+            source = _PKTINFO.pack(index, effect.source.packed, b"\0" * 4)
             self._socket.sendmsg(
                 [effect.payload],
                 [
