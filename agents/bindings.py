@@ -29,14 +29,9 @@ from agents.effects import (
     StopTimer,
     Tunnel,
 )
+from agents.lifetimes import remaining
+from agents.path_weights import Way, weigh
 from agents.settings import Weights
-
-INFINITE_LIFETIME = 0xFFFF
-"""A Lifetime that never ends (RFC 5944 §3.3)."""
-
-_KBIT_PER_KBYTE = 8
-_CLOCK_ROUNDING = 1e-6
-"""Seconds; keeps ``now + 600 - now`` from counting as 599."""
 
 BindingList = Mapping[int | None, "Binding"]
 """One mobile node's bindings by Binding-Id; None: registered without the extension (FACTS G8)."""
@@ -88,42 +83,19 @@ class Binding:
 
     def remaining(self, monotonic: float) -> int:
         """Whole seconds of lifetime left; 65535 for ever."""
-        if self.expires == inf:
-            return INFINITE_LIFETIME
-        return max(0, int(self.expires - monotonic + _CLOCK_ROUNDING))
-
-
-def expiry(lifetime: int, monotonic: float) -> float:
-    """When a lifetime granted now ends."""
-    return inf if lifetime == INFINITE_LIFETIME else monotonic + lifetime
+        return remaining(self.expires, monotonic)
 
 
 def paths(bindings: BindingList, weights: Weights) -> tuple[Path, ...]:
-    """The ways to a home address: bindings with the same tunnel are one path (FACTS G28).
-
-    Its weight is their sum: 1 for each binding, or their bandwidth; one of unknown bandwidth
-    counts as the mean of the known, and all are equal if none is known (FACTS G3).
-    """
-    reachable = sorted(
-        (binding for binding in bindings.values() if binding.tunnel is not None),
-        key=lambda binding: -1 if binding.binding_id is None else binding.binding_id,
+    """The ways to a home address: bindings with the same tunnel are one path (FACTS G28)."""
+    return weigh(
+        (
+            Way(binding.tunnel, binding.binding_id, binding.bandwidth_kbytes)
+            for binding in bindings.values()
+            if binding.tunnel is not None
+        ),
+        weights,
     )
-    known = [binding.bandwidth_kbytes for binding in reachable if binding.bandwidth_kbytes]
-    by_bandwidth = weights is Weights.BANDWIDTH and bool(known)
-    unknown = sum(known) / len(known) if by_bandwidth else 1.0
-    merged: dict[Tunnel, Path] = {}
-    for binding in reachable:
-        assert binding.tunnel is not None
-        weight = float(binding.bandwidth_kbytes or unknown) if by_bandwidth else 1.0
-        bandwidth = (binding.bandwidth_kbytes or 0) * _KBIT_PER_KBYTE
-        first = merged.get(binding.tunnel)
-        if first is None:
-            merged[binding.tunnel] = Path(binding.tunnel, weight, binding.binding_id, bandwidth)
-        else:
-            merged[binding.tunnel] = Path(
-                binding.tunnel, first.weight + weight, first.binding_id, first.bandwidth + bandwidth
-            )
-    return tuple(merged.values())
 
 
 def _name(binding: Binding) -> str:

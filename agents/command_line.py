@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``mip-home-agent`` and ``mip-mobile-node``."""
+"""``mip-home-agent``, ``mip-foreign-agent`` and ``mip-mobile-node``."""
 
 from __future__ import annotations
 
@@ -9,9 +9,16 @@ import sys
 from pathlib import Path
 from random import Random
 
-from agents.settings import HomeAgentSettings, MobileNodeSettings, SettingsError, load
+from agents.settings import (
+    ForeignAgentSettings,
+    HomeAgentSettings,
+    MobileNodeSettings,
+    SettingsError,
+    load,
+)
 
 OK, FAILED, USAGE = 0, 1, 2
+Settings = HomeAgentSettings | ForeignAgentSettings | MobileNodeSettings
 
 
 def home_agent() -> int:
@@ -19,12 +26,17 @@ def home_agent() -> int:
     return _run("mip-home-agent", "Mobile IPv4 home agent with multiple tunnels", HomeAgentSettings)
 
 
+def foreign_agent() -> int:
+    """Run a foreign agent."""
+    return _run("mip-foreign-agent", "Mobile IPv4 foreign agent with multiple tunnels", ForeignAgentSettings)
+
+
 def mobile_node() -> int:
     """Run a mobile node."""
     return _run("mip-mobile-node", "Mobile IPv4 mobile node with multiple tunnels", MobileNodeSettings)
 
 
-def _run(program: str, description: str, kind: type[HomeAgentSettings | MobileNodeSettings]) -> int:
+def _run(program: str, description: str, kind: type[Settings]) -> int:
     parser = argparse.ArgumentParser(program, description=description)
     parser.add_argument("--config", type=Path, required=True, metavar="FILE.toml", help="settings file")
     parser.add_argument("--check", action="store_true", help="only check the settings")
@@ -46,19 +58,23 @@ def _run(program: str, description: str, kind: type[HomeAgentSettings | MobileNo
     return _start(program, settings)
 
 
-def _start(program: str, settings: HomeAgentSettings | MobileNodeSettings) -> int:
+def _start(program: str, settings: Settings) -> int:
     # Imported late: --check needs neither the kernel's libraries nor any right.
-    from agents.daemon.control import ControlError
-    from agents.daemon.programs import HomeAgentShell, MobileNodeShell
+    from agents.daemon.control import ControlError, ensure_free
+    from agents.daemon.programs import ForeignAgentShell, HomeAgentShell, MobileNodeShell
     from agents.daemon.shell import Shell, run
     from agents.linux.kernel import KernelError
 
     def make() -> Shell:
         if isinstance(settings, HomeAgentSettings):
             return HomeAgentShell(settings, Random())
+        if isinstance(settings, ForeignAgentSettings):
+            return ForeignAgentShell(settings, Random())
         return MobileNodeShell(settings, Random())
 
     try:
+        if settings.control_socket is not None:
+            ensure_free(settings.control_socket)  # first of all: a shell takes the node's tables over
         run(make)
     except (ControlError, KernelError, OSError) as error:
         print(f"{program}: {error}", file=sys.stderr)  # noqa: T201

@@ -86,11 +86,15 @@ class Tunnel:
 
 @dataclass(frozen=True, slots=True)
 class AccessLink:
-    """Mobile node: a way without a tunnel of its own, by a foreign agent or on the home link."""
+    """A way without a tunnel of its own.
+
+    Mobile node: by a foreign agent or on the home link. Foreign agent: to one of its visitors.
+    """
 
     interface: str
     gateway: IPv4Address
-    """On-link next hop: a router at home, else the foreign agent, pinned by ``SetNeighbour``."""
+    """On-link next hop, pinned by ``SetNeighbour``: the foreign agent, or the visitor's home address.
+    A router on the home link is not pinned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +152,42 @@ class SetPaths:
 
     home_address: IPv4Address
     paths: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetReversePath:
+    """Foreign agent: where packets of a visitor go that arrive bare (RFC 3024 §5.1).
+
+    Set before the first packet may come; one for each home address and interface. Always comes after
+    the ``AddTunnel`` and before the ``RemoveTunnel`` of its tunnel.
+    """
+
+    home_address: IPv4Address
+    """Source of the packets."""
+    interface: str
+    """Where they arrive."""
+    tunnel: Tunnel | None
+    """Where they leave; None ends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetEncapsulatedReversePath:
+    """Foreign agent: where packets of a visitor go that it tunnels to the agent (RFC 3024 §5.2).
+
+    The outer header goes, the inner packet leaves by ``tunnel``; what arrives bare is forwarded
+    untunnelled (§5.4). Order as with :class:`SetReversePath`.
+    """
+
+    home_address: IPv4Address
+    """Outer source, and inner source, of the packets."""
+    interface: str
+    """Where they arrive."""
+    agent_address: IPv4Address
+    """Outer destination."""
+    encapsulation: Encapsulation
+    """Between mobile node and foreign agent: as negotiated, never ``UDP``."""
+    tunnel: Tunnel | None
+    """None ends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +266,8 @@ Effect = (
     | AddTunnel
     | RemoveTunnel
     | SetPaths
+    | SetReversePath
+    | SetEncapsulatedReversePath
     | StartInterception
     | StopInterception
     | GratuitousArp

@@ -18,30 +18,24 @@ from ipaddress import IPv4Address, IPv4Network
 from random import Random
 from typing import Any
 
+from agents.associations import Peer
 from agents.bindings import Binding, BindingList, BindingTable, BindingTimer
 from agents.effects import MOBILE_IP_PORT, Datagram, Effect, Instant, Report, SendDatagram, StartTimer
-from agents.home_agent_advertiser import ADVERTISEMENT_TIMER, Advertiser
+from agents.home_agent_advertiser import ADVERTISEMENT_TIMER, home_link_advertiser
 from agents.home_agent_exchange import Answered, Exchange, MobileNode, merge, new_binding, without_addressed
 from agents.home_agent_identification import IdentificationCheck
 from agents.home_agent_keepalive import complete, keepalive_addresses
 from agents.home_agent_policy import Grant, TunnelPolicy
-from agents.home_agent_request import (
-    FLAG_S,
-    DeniedError,
-    DiscardedError,
-    check_format,
-    is_unicast,
-    sort_extensions,
-)
+from agents.home_agent_request import check_format, sort_extensions
 from agents.home_agent_security import (
     ForeignAgents,
-    Peer,
     Signers,
     authenticate_foreign_agent,
     authenticate_mobile_node,
     sign,
 )
 from agents.home_agent_status import status
+from agents.requests import FLAG_S, DeniedError, DiscardedError, is_unicast
 from agents.settings import HomeAgentSettings
 from agents.wire import (
     MessageType,
@@ -71,7 +65,7 @@ class HomeAgent:
         self._table = BindingTable(settings.path_selection.weights, settings.home_link is not None)
         self._identifications = IdentificationCheck(settings, random)
         self._policy = TunnelPolicy(settings, self._nodes, random)
-        self._advertiser = Advertiser(settings, random)
+        self._advertiser = home_link_advertiser(settings, random)
         self._multiple_tunnels = settings.enable_multiple_tunnel_support
         self._codes: Counter[int] = Counter()
         self._discards: Counter[str] = Counter()

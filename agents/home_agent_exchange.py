@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from agents.bindings import Binding, BindingList, expiry
+from agents.associations import Peer
+from agents.bindings import Binding, BindingList
 from agents.effects import Datagram, Instant
 from agents.home_agent_policy import Grant
-from agents.home_agent_request import FLAG_B, FLAG_D, FLAG_T, Contents
-from agents.home_agent_security import Peer, Signers
+from agents.home_agent_request import Contents
+from agents.home_agent_security import Signers
+from agents.lifetimes import expiry
 from agents.replay import ReplayState
+from agents.requests import FLAG_B, FLAG_D, FLAG_T
 from agents.wire import RegistrationRequest
 
 REMEMBERED_BINDING_IDS = 256

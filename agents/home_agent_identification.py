@@ -7,8 +7,8 @@ from random import Random
 
 from agents.bindings import BindingList
 from agents.home_agent_exchange import Exchange
-from agents.home_agent_request import DeniedError
 from agents.replay import mismatch_identification, timestamp_difference
+from agents.requests import DeniedError
 from agents.settings import HomeAgentSettings
 from agents.wire import ReplyCode
 

@@ -12,7 +12,7 @@ from ipaddress import IPv4Address
 
 from agents.bindings import Binding, BindingList
 from agents.effects import MOBILE_IP_PORT, Datagram, Encapsulation, Tunnel
-from agents.home_agent_request import DiscardedError
+from agents.requests import DiscardedError
 from agents.wire import TunnelData
 
 _IP_IN_IP = 4

@@ -14,7 +14,8 @@ from random import Random
 
 from agents.bindings import Binding
 from agents.effects import MOBILE_IP_PORT, Datagram, Encapsulation, Tunnel
-from agents.home_agent_request import FLAG_G, FLAG_M, FLAG_T, Contents, DeniedError, is_unicast
+from agents.home_agent_request import Contents
+from agents.requests import FLAG_G, FLAG_M, FLAG_T, DeniedError, is_unicast
 from agents.settings import HomeAgentSettings
 from agents.wire import Extension, GreKey, RegistrationRequest, ReplyCode, UdpTunnelReply
 

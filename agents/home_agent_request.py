@@ -8,8 +8,8 @@ all behind it may have been added by a foreign agent, or by anybody (RFC 5944 §
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
 
+from agents.requests import FLAG_D, DeniedError, is_unicast
 from agents.wire import (
     Authentication,
     AuthenticationType,
@@ -21,7 +21,6 @@ from agents.wire import (
     Recognised,
     RegistrationRequest,
     ReplyCode,
-    RequestFlags,
     UdpTunnelReply,
     UdpTunnelRequest,
     Unusable,
@@ -29,32 +28,7 @@ from agents.wire import (
     WireProfile,
 )
 
-FLAG_S, FLAG_B, FLAG_D, FLAG_M, FLAG_G, FLAG_T = (
-    int(RequestFlags[name]) for name in ("S", "B", "D", "M", "G", "T")
-)
-"""As plain integers: masking an IntFlag costs more than authenticating the request."""
-
 _MOBILE_NETWORK = 148
-_MULTICAST = int(IPv4Address("224.0.0.0"))
-_LOOPBACK = 127
-_THIS_NETWORK = 0
-
-
-class DiscardedError(Exception):
-    """The message gets no answer (RFC 5944 §1.8, §3.8.2.1); ``reason`` is a counter's name."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-class DeniedError(Exception):
-    """The request is answered with a denial, and nothing has changed."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-        self.reason = reason
 
 
 @dataclass(slots=True)
@@ -144,12 +118,6 @@ def _sort_other(extension: Extension, contents: Contents, profile: WireProfile) 
             # A skippable one with a bad content is passed over, as if it were not understood.
             who = "multiple-tunnel-request" if type == profile.multiple_tunnel_request else "extension"
             contents.faults.append((ReplyCode.HA_POORLY_FORMED_REQUEST, f"{who}-{reason}"))  # G1, G6
-
-
-def is_unicast(address: IPv4Address) -> bool:
-    """Whether a tunnel can end there: not "this network", loopback, a group or a broadcast."""
-    value = int(address)
-    return value < _MULTICAST and value >> 24 not in (_THIS_NETWORK, _LOOPBACK)
 
 
 def check_format(request: RegistrationRequest, contents: Contents) -> None:

@@ -10,36 +10,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from agents.home_agent_request import FLAG_D, Contents, DeniedError, DiscardedError
+from agents.associations import Peer, authenticated
+from agents.home_agent_request import Contents
+from agents.requests import FLAG_D, DeniedError, DiscardedError
 from agents.settings import ForeignAgentEntry, SecurityAssociation
 from agents.wire import (
-    Authentication,
     AuthenticationType,
     Extension,
     RegistrationReply,
     RegistrationRequest,
     ReplyCode,
     WireProfile,
-    append,
     encode_extension,
-    verify,
 )
-
-
-class Peer:
-    """The mobility security association with one node: its contexts by SPI (RFC 5944 §1.6)."""
-
-    def __init__(self, contexts: Iterable[SecurityAssociation]) -> None:
-        self._contexts = {context.spi: context for context in contexts}
-        self.default = next(iter(self._contexts.values()))
-        """Used to answer a request of which no context is right: most likely the node has it."""
-
-    def verify(self, payload: bytes, extension: Authentication) -> SecurityAssociation | None:
-        """The context under which the extension is genuine, or None."""
-        context = self._contexts.get(extension.spi)
-        if context is None or not verify(payload, extension, context.algorithm, context.key):
-            return None
-        return context
 
 
 @dataclass(slots=True)
@@ -128,23 +111,9 @@ def sign(
 
     :param for_foreign_agent: extensions that only the foreign agent uses.
     """
-    mobile_home = signers.mobile_home
-    payload = append(
-        reply.encode(profile),
-        AuthenticationType.MOBILE_HOME,
-        mobile_home.spi,
-        mobile_home.algorithm,
-        mobile_home.key,
-    )
+    payload = authenticated(reply.encode(profile), AuthenticationType.MOBILE_HOME, signers.mobile_home)
     for extension in for_foreign_agent:
         payload += encode_extension(extension, profile)
-    foreign_home = signers.foreign_home
-    if foreign_home is None:
+    if signers.foreign_home is None:
         return payload
-    return append(
-        payload,
-        AuthenticationType.FOREIGN_HOME,
-        foreign_home.spi,
-        foreign_home.algorithm,
-        foreign_home.key,
-    )
+    return authenticated(payload, AuthenticationType.FOREIGN_HOME, signers.foreign_home)

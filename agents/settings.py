@@ -157,6 +157,17 @@ class ForeignAgentEntry(Model):
     security_association: SecurityAssociations
 
 
+class HomeAgentEntry(ForeignAgentEntry):
+    """A home agent with which a foreign agent has a mobility security association."""
+
+
+class VisitingNodeEntry(Model):
+    """A mobile node with which a foreign agent has a mobility security association."""
+
+    home_address: IPv4Address
+    security_association: SecurityAssociations
+
+
 class UdpTunnelling(Model):
     """RFC 3519 as the home agent grants it."""
 
@@ -168,11 +179,16 @@ class UdpTunnelling(Model):
     maximum_lifetime: Lifetime = 60
 
 
-class AgentAdvertisement(Model):
+class AdvertisementTiming(Model):
     """Unsolicited agent advertisements (RFC 5944 §2.1)."""
 
     interval: Seconds = 3.0
     lifetime: Lifetime = 9
+
+
+class AgentAdvertisement(AdvertisementTiming):
+    """A home agent's advertisements."""
+
     registration_lifetime: Lifetime = 600
 
 
@@ -217,6 +233,97 @@ class HomeAgentSettings(Model):
         ]
         _refuse(problems)
         return entries
+
+
+class DeliveryStyle(StrEnum):
+    """How a visitor gets its packets to the foreign agent for reverse tunnelling (RFC 3024 §5)."""
+
+    DIRECT = "direct"
+    ENCAPSULATING = "encapsulating"
+
+
+class VisitorInterface(Model):
+    """``[[foreign_agent.interface]]``: a link on which mobile nodes visit."""
+
+    name: InterfaceName
+    address: IPv4Address
+    """The foreign agent's own on this link; it advertises and answers from it."""
+    prefix_length: int = Field(24, ge=0, le=32)
+    advertise: bool = True
+    """Send advertisements unasked; solicitations are answered in any case."""
+    care_of_address: IPv4Address | None = None
+    """The only one advertised here; None: all of ``care_of_addresses``."""
+
+
+class ForeignAgentSettings(Model):
+    """``[foreign_agent]`` of a foreign agent's file."""
+
+    care_of_addresses: tuple[IPv4Address, ...] = Field(min_length=1)
+    """Ends of the tunnels; a request may name any of them (FACTS G39)."""
+    interface: tuple[VisitorInterface, ...] = Field(min_length=1)
+    uplink: InterfaceName | None = None
+    """Interface towards the home agents: replies by any other are not believed. None: by any."""
+    enable_multiple_tunnel_support: bool = True
+    recognise_multiple_tunnels: bool = True
+    """False: behave as an agent that has never heard of the extension (FACTS G12)."""
+    maximum_lifetime: Lifetime = 600
+    maximum_visitors: int = Field(1000, ge=1)
+    """Entries in the visitor list; with so many the agent advertises that it is busy."""
+    pending_limit: int = Field(5, ge=1)
+    """Requests that may wait for a reply at a time (RFC 5944 §3.7.1)."""
+    pending_time: Seconds = 7.0
+    """How long each may wait."""
+    registration_required: bool = False
+    """R: mobile nodes with a co-located care-of address must register here too."""
+    reverse_tunnel: Literal["optional", "required", "forbidden"] | None = None
+    """None: required behind a NAT (RFC 3519 §4.5), else optional."""
+    delivery_styles: frozenset[DeliveryStyle] = frozenset(DeliveryStyle)
+    encapsulations: frozenset[Encapsulation] = frozenset({Encapsulation.IPIP, Encapsulation.GRE})
+    behind_nat: bool = False
+    """Ask home agents for UDP tunnels (RFC 3519)."""
+    udp_keepalive: int = Field(0, ge=0, le=0xFFFF)
+    """Seconds between keepalives in a UDP tunnel; 0: as the home agent says."""
+    advertisement: AdvertisementTiming = AdvertisementTiming()
+    profile: Profile = Profile()
+    path_selection: PathSelection = PathSelection()
+    control_socket: FilePath | None = None
+    state_file: FilePath | None = None
+    mobile_node: tuple[VisitingNodeEntry, ...] = ()
+    home_agent: tuple[HomeAgentEntry, ...] = ()
+
+    @field_validator("care_of_addresses", "mobile_node", "home_agent", "interface")
+    @classmethod
+    def _once(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        # The first key of an entry is what it is known by.
+        counts = Counter(str(next(iter(v))[1] if isinstance(v, Model) else v) for v in values)
+        _refuse([f"{name} stands {count} times" for name, count in counts.items() if count > 1])
+        return values
+
+    @field_validator("interface")
+    @classmethod
+    def _offered(
+        cls, interfaces: tuple[VisitorInterface, ...], known: ValidationInfo
+    ) -> tuple[VisitorInterface, ...]:
+        ours = known.data.get("care_of_addresses")
+        _refuse(
+            [
+                f"{i.name}: care_of_address {i.care_of_address} is not one of care_of_addresses"
+                for i in interfaces
+                if ours is not None and i.care_of_address is not None and i.care_of_address not in ours
+            ]
+        )
+        return interfaces
+
+    @field_validator("delivery_styles", "encapsulations")
+    @classmethod
+    def _at_least(cls, chosen: frozenset[StrEnum], field: ValidationInfo) -> frozenset[StrEnum]:
+        styles = field.field_name == "delivery_styles"
+        least, rule = (DeliveryStyle.DIRECT, "3024 §3.1") if styles else (Encapsulation.IPIP, "5944 §4.1")
+        problems = [] if least in chosen else [f"{least} must be one of them (RFC {rule})"]
+        if Encapsulation.UDP in chosen:
+            problems.append("udp is asked for with behind_nat = true, not here")
+        _refuse(problems)
+        return chosen
 
 
 class AccessInterface(Model):
@@ -306,7 +413,11 @@ class MobileNodeSettings(Model):
 
 
 AgentSettings = TypeVar("AgentSettings", bound=Model)
-_TABLE: dict[type[Model], str] = {HomeAgentSettings: "home_agent", MobileNodeSettings: "mobile_node"}
+_TABLE: dict[type[Model], str] = {
+    HomeAgentSettings: "home_agent",
+    ForeignAgentSettings: "foreign_agent",
+    MobileNodeSettings: "mobile_node",
+}
 
 
 def _allowed_keys(kind: type[BaseModel], place: tuple[int | str, ...]) -> str:
@@ -340,7 +451,12 @@ def load(path: FilePath, kind: type[AgentSettings]) -> AgentSettings:
     try:
         settings = kind.model_validate(document[table])
     except ValidationError as error:
-        for item in error.errors():
+        items = error.errors()
+        bad = [item["loc"] for item in items]
+        for item in items:
+            inside = [place for place in bad if len(place) > len(item["loc"])]
+            if item["type"] == "too_short" and any(item["loc"] == p[: len(item["loc"])] for p in inside):
+                continue  # its items stand there and are bad, each with a line of its own
             key = ".".join(str(part) for part in (table, *item["loc"]))
             said = item["msg"].removeprefix("Value error, ")
             if item["type"] == "extra_forbidden":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The two programs: which sockets each opens and what it watches."""
+"""The three programs: which sockets each opens and what it watches."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from typing import Any
 from agents.daemon.control import Reply
 from agents.daemon.shell import Shell
 from agents.effects import Effect, Instant, InterfaceState, SendDatagram
+from agents.foreign_agent import ForeignAgent
 from agents.home_agent import HomeAgent
 from agents.linux.interfaces import InterfaceMonitor
 from agents.linux.kernel import Kernel
-from agents.linux.sockets import ControlSocket
+from agents.linux.sockets import ControlSocket, Unreachable
 from agents.mobile_node import MobileNode
-from agents.settings import AccessInterface, HomeAgentSettings, MobileNodeSettings
+from agents.settings import AccessInterface, ForeignAgentSettings, HomeAgentSettings, MobileNodeSettings
+
+_DESTINATION_UNREACHABLE = 3
 
 
 class HomeAgentShell(Shell):
@@ -40,6 +43,35 @@ class HomeAgentShell(Shell):
     def socket_for(self, effect: SendDatagram) -> ControlSocket:  # noqa: ARG002
         """The only one."""
         return self._control_socket
+
+
+class ForeignAgentShell(Shell):
+    """``mip-foreign-agent``."""
+
+    machine: ForeignAgent
+
+    def __init__(self, settings: ForeignAgentSettings, random: Random) -> None:
+        kernel = Kernel("foreign-agent", settings.path_selection, None)
+        super().__init__(ForeignAgent(settings, random), kernel, settings.control_socket)
+        self._settings = settings
+
+    def begin(self, now: Instant) -> list[Effect]:
+        """One socket for all interfaces; router discovery and link addresses where nodes visit."""
+        self._control_socket = self.open_control()
+        for interface in self._settings.interface:
+            self.open_discovery(interface.name)
+            self.open_link_sources(interface.name)
+        return self.machine.start(now)
+
+    def socket_for(self, effect: SendDatagram) -> ControlSocket:  # noqa: ARG002
+        """The only one."""
+        return self._control_socket
+
+    def unreachable(self, error: Unreachable, now: Instant) -> list[Effect]:
+        """A home agent cannot be reached: its pending requests fail."""
+        if error.kind != _DESTINATION_UNREACHABLE:
+            return []
+        return self.machine.unreachable(error.destination, error.code, now, error.quoted)
 
 
 class MobileNodeShell(Shell):

@@ -36,7 +36,7 @@ from agents.effects import (
 from agents.linux.discovery import DiscoverySocket
 from agents.linux.kernel import Kernel
 from agents.linux.link_sources import LinkSources
-from agents.linux.sockets import ControlSocket
+from agents.linux.sockets import ControlSocket, Unreachable
 from agents.linux.ways import WayError
 from agents.settings import PathSelection, Policy
 
@@ -83,6 +83,10 @@ class Shell(ABC):
     @abstractmethod
     def socket_for(self, effect: SendDatagram) -> ControlSocket | None:
         """The socket a datagram leaves by."""
+
+    def unreachable(self, error: Unreachable, now: Instant) -> list[Effect]:  # noqa: ARG002
+        """An ICMP error came for something we sent; only a foreign agent acts on it."""
+        return []
 
     def ended(self) -> bool:
         """Whether the state machine has finished after ``stop``."""
@@ -214,6 +218,8 @@ class Shell(ABC):
             self._failed("way-failed", str(error), None)
 
     def _datagrams(self, control: ControlSocket) -> None:
+        for error in control.errors():
+            self.perform(self.unreachable(error, self.now()))
         datagram = control.receive()
         if datagram is None:
             return

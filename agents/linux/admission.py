@@ -9,7 +9,7 @@ own tunnel, whose inner header is such a packet from a wrong end.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from ipaddress import IPv4Address
 
 COUNTERS = ("unknown-end-point", "foreign-inner-address")
@@ -17,34 +17,28 @@ COUNTERS = ("unknown-end-point", "foreign-inner-address")
 
 
 def chains(
-    inner_field: str,
     end_points: Collection[tuple[IPv4Address, IPv4Address]],
-    inner: Collection[tuple[str, IPv4Address]],
-    devices: Collection[str],
+    sources: Mapping[str, Collection[IPv4Address]],
+    destinations: Mapping[str, Collection[IPv4Address]],
 ) -> str:
     """The chain at ``prerouting``, before anything else looks at a packet, as nft text.
 
-    :param inner_field: which inner address must be a home address: ``saddr`` at the home agent,
-        ``daddr`` at the other two.
     :param end_points: (outer source, outer destination) of every tunnel.
-    :param inner: (device, home address) pairs that are allowed.
-    :param devices: all tunnel devices.
+    :param sources: by tunnel device, the inner sources it may carry.
+    :param destinations: by tunnel device, the inner destinations it may carry.
     """
     text = "".join(f"  counter {name} {{}}\n" for name in COUNTERS)
     text += "  chain admission {\n    type filter hook prerouting priority raw\n"
-    allowed = ", ".join(f"{source} . {destination}" for source, destination in sorted(end_points))
-    unknown = f"counter name {COUNTERS[0]} drop"
     protocols = "ip protocol { 4, 47, 55 } fib daddr type local"
-    if allowed:
-        text += f"    {protocols} ip saddr . ip daddr != {{ {allowed} }} {unknown}\n"
-    else:
-        text += f"    {protocols} {unknown}\n"
-    if devices:
-        names = ", ".join(f'"{device}"' for device in sorted(devices))
-        pairs = ", ".join(f'"{device}" . {address}' for device, address in sorted(inner))
-        foreign = f"counter name {COUNTERS[1]} drop"
-        if pairs:
-            text += f"    iifname {{ {names} }} iifname . ip {inner_field} != {{ {pairs} }} {foreign}\n"
-        else:
-            text += f"    iifname {{ {names} }} {foreign}\n"
+    allowed = ", ".join(f"{source} . {destination}" for source, destination in sorted(end_points))
+    known = f" ip saddr . ip daddr != {{ {allowed} }}" if allowed else ""
+    text += f"    {protocols}{known} counter name {COUNTERS[0]} drop\n"
+    for field, carried in (("saddr", sources), ("daddr", destinations)):
+        if carried:
+            names = ", ".join(f'"{device}"' for device in sorted(carried))
+            pairs = ", ".join(
+                f'"{device}" . {address}' for device in sorted(carried) for address in sorted(carried[device])
+            )
+            foreign = f" iifname . ip {field} != {{ {pairs} }}" if pairs else ""
+            text += f"    iifname {{ {names} }}{foreign} counter name {COUNTERS[1]} drop\n"
     return text + "  }\n"

@@ -20,19 +20,30 @@ from agents.effects import (
     GratuitousArp,
     Path,
     RemoveTunnel,
+    SetEncapsulatedReversePath,
     SetNeighbour,
     SetPaths,
+    SetReversePath,
     StartInterception,
     StopInterception,
     Tunnel,
 )
 from agents.linux import admission, neighbours, path_selection
 from agents.linux.path_selection import NumberedPath, Role
-from agents.linux.ways import Device, Ways
+from agents.linux.reverse_paths import ReversePaths
+from agents.linux.ways import Device, WayError, Ways
 from agents.settings import PathSelection
 
 KernelEffect = (
-    AddTunnel | RemoveTunnel | SetPaths | StartInterception | StopInterception | GratuitousArp | SetNeighbour
+    AddTunnel
+    | RemoveTunnel
+    | SetPaths
+    | SetReversePath
+    | SetEncapsulatedReversePath
+    | StartInterception
+    | StopInterception
+    | GratuitousArp
+    | SetNeighbour
 )
 ACCESS_TABLE_BASE = 20_000
 """Route table of the access interface with index i is ``ACCESS_TABLE_BASE + i``."""
@@ -51,6 +62,7 @@ _SYSCTLS = {
 }
 _ROLE_SYSCTLS: dict[Role, dict[str, str]] = {
     "home-agent": {"net.ipv4.ip_forward": "1"},
+    "foreign-agent": {"net.ipv4.ip_forward": "1"},
     "mobile-node": {"net.ipv4.conf.all.arp_ignore": "1"},
 }
 
@@ -73,8 +85,11 @@ class Kernel:
         self._netlink = IPRoute()
         self._nft = nftables.Nftables()
         self._ways = Ways(self._netlink)
+        self._reverse = ReversePaths(self._netlink, self._ways)
         self._table = f"mip-{role}"
         self._paths: dict[IPv4Address, tuple[Path, ...]] = {}
+        self._encapsulated: set[Tunnel] = set()
+        """Tunnels in which visitors send to a foreign agent."""
         self._intercepted: set[IPv4Address] = set()
         self._own_address: IPv4Address | None = None
         self._access: dict[str, tuple[IPv4Address, int]] = {}
@@ -89,7 +104,16 @@ class Kernel:
             self._sysctl(f"net.ipv4.neigh.{home_link}.proxy_delay", "0")
 
     def apply(self, effect: KernelEffect) -> None:
-        """Carry out one effect. ``RemoveTunnel`` only retires; call :meth:`delete_retired` later."""
+        """Carry out one effect. ``RemoveTunnel`` only retires; call :meth:`delete_retired` later.
+
+        :raises WayError: if the kernel refuses, as when an interface has just gone.
+        """
+        try:
+            self._apply(effect)
+        except (NetlinkError, OSError) as error:
+            raise WayError(f"{type(effect).__name__}: {error}") from None
+
+    def _apply(self, effect: KernelEffect) -> None:
         match effect:
             case AddTunnel(tunnel, name):
                 self._ways.add(tunnel, name)
@@ -102,6 +126,10 @@ class Kernel:
                     self._ways[path.tunnel].home_addresses.add(home_address)
                 self._route(home_address)
                 self._load()
+            case SetReversePath(home_address, interface, tunnel):
+                self._reverse.set(home_address, interface, tunnel)
+            case SetEncapsulatedReversePath():
+                self._set_encapsulated(effect)
             case StartInterception(home_address):
                 self._intercept(home_address, True)
             case StopInterception(home_address, link_address):
@@ -163,6 +191,7 @@ class Kernel:
         for home_address in list(self._paths):
             self._paths[home_address] = ()
             self._route(home_address)
+        self._reverse.close()
         self._ways.delete_all()
         for home_address in list(self._intercepted):
             self._intercept(home_address, False)
@@ -179,6 +208,20 @@ class Kernel:
                 self._path_of(name).write_text(value)
         self._netlink.close()
 
+    def _set_encapsulated(self, effect: SetEncapsulatedReversePath) -> None:
+        """A tunnel from the visitor ends here; what comes out of it is led on like what comes bare."""
+        inner = Tunnel(effect.encapsulation, effect.agent_address, effect.home_address)
+        if effect.tunnel is not None:
+            self._encapsulated.add(inner)
+            self._ways.add(inner, f"{effect.home_address} encapsulating")
+            self._ways[inner].home_addresses.add(effect.home_address)
+            self._reverse.set(effect.home_address, self._ways[inner].name, effect.tunnel)
+        elif inner in self._ways.tunnels():
+            self._reverse.set(effect.home_address, self._ways[inner].name, None)
+            self._ways.delete(inner)
+            self._encapsulated.discard(inner)
+        self._load()
+
     def _links(self) -> list[AccessLink]:
         """The ways without a tunnel that any home address has."""
         every = (path.tunnel for paths in self._paths.values() for path in paths)
@@ -187,7 +230,8 @@ class Kernel:
     def _usable(self, paths: Sequence[Path]) -> list[tuple[Path, Device]]:
         usable = [(path, self._ways[path.tunnel]) for path in paths]
         pinned = [(path, device) for path, device in usable if path.binding_id == self.pinned]
-        return pinned if self.pinned is not None else usable
+        # Where bindings share a tunnel, it stands for all of them and there is nothing to choose.
+        return pinned or usable
 
     def _route(self, home_address: IPv4Address) -> None:
         """The unmarked route: ``per-flow-hash`` lives by it, proxy ARP and the first look-up need it."""
@@ -223,17 +267,31 @@ class Kernel:
             for home_address, paths in self._paths.items()
         }
         mtu = None if self._role == "mobile-node" else self._ways.smallest_mtu()
-        tunnels = self._ways.tunnels()
         text = f"table ip {self._table} {{}}\ndelete table ip {self._table}\ntable ip {self._table} {{\n"
         text += path_selection.chains(self._role, self.selection, addresses)
         text += path_selection.clamp(None if mtu is None else mtu - TCP_IP_HEADERS)
-        text += admission.chains(
-            "saddr" if self._role == "home-agent" else "daddr",
-            {(tunnel.remote, tunnel.local) for tunnel in tunnels},
-            {(device.name, address) for device in tunnels.values() for address in device.home_addresses},
-            {device.name for device in tunnels.values()},
-        )
-        self._run(text + "}\n")
+        self._run(text + self._admission() + "}\n")
+
+    def _admission(self) -> str:
+        """What each tunnel may carry: to or from the home addresses it was made for."""
+        tunnels = self._ways.tunnels()
+        from_visitors = {
+            device.name: device.home_addresses
+            for tunnel, device in tunnels.items()
+            if tunnel in self._encapsulated
+        }
+        towards_agent = {
+            device.name: device.home_addresses
+            for tunnel, device in tunnels.items()
+            if tunnel not in self._encapsulated
+        }
+        if self._role == "foreign-agent":  # a tunnel is shared by all visitors of a home agent
+            visitors = {address for address, paths in self._paths.items() if paths}
+            towards_agent = dict.fromkeys(towards_agent, visitors)
+        end_points = {(tunnel.remote, tunnel.local) for tunnel in tunnels}
+        if self._role == "home-agent":
+            return admission.chains(end_points, towards_agent, {})
+        return admission.chains(end_points, from_visitors, towards_agent)
 
     def _run(self, text: str) -> None:
         code, _, error = self._nft.cmd(text)

@@ -10,7 +10,7 @@ it, of the way in its reply direction: a flow between two mobile nodes has both.
 
 The order of the rules (docs/design.md, "Path selection"):
 
-1. only packets to a home address (mobile node: from it);
+1. only packets to a home address (mobile node: from it), never signalling;
 2. a probe, or an echo reply of an agent, keeps the way it came by;
 3. ``per-packet``: the next slot of the packet cycle;
 4. a live way in the connection mark is kept; that of a dead one falls through;
@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Literal
 
+from agents.effects import MOBILE_IP_PORT
 from agents.linux.slots import flow_cycle, packet_cycle
 from agents.settings import PathSelection, Policy
 
@@ -141,6 +142,8 @@ def chains(
         text += f"    ip {field} vmap {{ {', '.join(forwarded)} }}\n"
     text += "  }\n  chain own {\n    type route hook output priority mangle\n"
     if own:
+        # Signalling leaves by the interface the agent chose.
+        text += f"    udp sport {MOBILE_IP_PORT} return\n    udp dport {MOBILE_IP_PORT} return\n"
         # Only by the inner address: an encapsulated packet passes here too and must stay as it is.
         text += f"    ip {field} vmap {{ {', '.join(own)} }}\n"
     return text + "  }\n"

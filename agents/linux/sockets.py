@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from agents.effects import MOBILE_IP_PORT, Datagram, SendDatagram
@@ -13,9 +14,25 @@ from agents.effects import MOBILE_IP_PORT, Datagram, SendDatagram
 _SO_BINDTODEVICE = socket.SO_BINDTODEVICE
 _IP_PKTINFO = 8
 _IP_RECVTTL = 12
+_IP_RECVERR = 11
+_EXTENDED_ERROR = struct.Struct("=IBBB")
+_FROM_ICMP = 2
 _IP_TTL = socket.IP_TTL
 _PKTINFO = struct.Struct("=i4s4s")
 _LARGEST = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """An ICMP error about a datagram we sent."""
+
+    destination: IPv4Address
+    """Where that datagram was going."""
+    kind: int
+    """ICMP type: 3 is destination unreachable."""
+    code: int
+    quoted: bytes
+    """Its payload, as far as it came back."""
 
 
 class ControlSocket:
@@ -35,6 +52,7 @@ class ControlSocket:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             self._socket.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
             self._socket.setsockopt(socket.IPPROTO_IP, _IP_RECVTTL, 1)
+            self._socket.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
             self._socket.bind(("", port))
         except OSError:
             self._socket.close()
@@ -64,6 +82,20 @@ class ControlSocket:
             elif level == socket.IPPROTO_IP and kind == _IP_TTL:
                 ttl = int.from_bytes(data[:4], "little")
         return Datagram(payload, IPv4Address(host), port, destination, interface, ttl)
+
+    def errors(self) -> list[Unreachable]:
+        """The ICMP errors that came for datagrams sent by this socket."""
+        found: list[Unreachable] = []
+        while True:
+            try:
+                quoted, ancillary, _, (host, _) = self._socket.recvmsg(_LARGEST, 512, socket.MSG_ERRQUEUE)
+            except OSError:
+                return found
+            for level, kind, data in ancillary:
+                if level == socket.IPPROTO_IP and kind == _IP_RECVERR:
+                    _, origin, icmp_type, code = _EXTENDED_ERROR.unpack_from(data)
+                    if origin == _FROM_ICMP:
+                        found.append(Unreachable(IPv4Address(host), icmp_type, code, quoted))
 
     def send(self, effect: SendDatagram) -> str | None:
         """Send; the kernel's reason if it cannot (no route, interface down), else None."""
