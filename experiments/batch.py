@@ -15,15 +15,17 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from agents.settings import Policy, Weights
-from experiments.ceiling import ceiling, payload
+from experiments.limits import ceiling_of, payload_of
 from experiments.plan import Plan, Treatment
 from experiments.traffic import INTERVAL, Flows, Measurement, TrafficError, measure
-from topologies.figure3 import CORRESPONDENT, HOME_ADDRESS, Figure3
+from topologies.figure import CORRESPONDENT, HOME_ADDRESS
+from topologies.figures import load
 from topologies.links import AccessLink
 from topologies.registered import AgentNetwork, AgentNetworkError
 from topologies.signals import end_on_signals
@@ -60,12 +62,13 @@ class BatchError(RuntimeError):
 class Batch:
     """The network of one batch and the measurements on it."""
 
-    def __init__(self, plan: Plan, folder: Path, working_folder: Path) -> None:
+    def __init__(self, plan: Plan, figure: int, folder: Path, working_folder: Path) -> None:
         self._plan = plan
+        self._figure = figure
         self._folder = folder
         self._raw = folder / "raw"
         self._raw.mkdir(exist_ok=True)
-        self._topology = Figure3(plan.links, weights=Weights(plan.weights))
+        self._topology = load(figure)(plan.links, weights=Weights(plan.weights))
         self._agents = AgentNetwork(self._topology, working_folder)
         self._net = self._agents.net
 
@@ -146,14 +149,13 @@ class Batch:
             for node in ("cn", "mn")
         }
 
-    def _ceiling(self, used: list[AccessLink] | tuple[AccessLink, ...]) -> float:
-        plan = self._plan
-        return ceiling(used, plan.links, plan.direction, plan.protocol, plan.encapsulation)
+    def _ceiling(self, used: Sequence[AccessLink]) -> float:
+        return ceiling_of(self._plan, self._figure, used)
 
     def _flows(self, count: int, limit: float) -> Flows:
         plan = self._plan
         rate = None if plan.protocol == "tcp" else plan.udp_rate or OVERLOAD * limit
-        return Flows(plan.protocol, count, payload(plan.links, plan.protocol, plan.encapsulation), rate)
+        return Flows(plan.protocol, count, payload_of(plan, self._figure), rate)
 
     @staticmethod
     def _calibration_seconds(rate: float, octets: int) -> float:
@@ -196,12 +198,12 @@ class Batch:
 
     def _counters(self) -> dict[str, int]:
         """Octets out of each link's shaper in the direction measured, and segments sent again."""
-        port = "mn" if self._plan.direction == "down" else "internet"
-        counted = {
-            access.link.name: self._net[access.link.name].namespace.counters()[port].sent_octets
-            for access in self._topology.accesses
-        }
-        sender = self._net["cn" if self._plan.direction == "down" else "mn"].namespace
+        down = self._plan.direction == "down"
+        counted = {}
+        for link in self._plan.links:
+            port = "mn" if down else self._topology.uplink(link)
+            counted[link.name] = self._net[link.name].namespace.counters()[port].sent_octets
+        sender = self._net["cn" if down else "mn"].namespace
         return {**counted, _RETRANSMITS: sender.retransmitted_segments()}
 
 
@@ -227,7 +229,7 @@ def execute(folder: Path, working_folder: Path) -> None:
 
     outcome: dict[str, Any] = {"problem": None, "best_single_link": {}, "runs": []}
     progress(0, "building the network")
-    batch = Batch(plan, folder, working_folder)
+    batch = Batch(plan, order[0].figure, folder, working_folder)
     try:
         batch.start()
         progress(1, "calibrating")

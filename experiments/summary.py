@@ -7,8 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.ceiling import ceiling
 from experiments.estimates import stat
+from experiments.limits import ceiling_of
 from experiments.plan import Batch, Plan, Treatment
 
 SCHEMA = 1
@@ -65,7 +65,7 @@ def _cell(
         for batch, outcome in outcomes
         if batch.figure == treatment.figure
     ]
-    limit = ceiling(plan.links, plan.links, plan.direction, plan.protocol, plan.encapsulation)
+    limit = ceiling_of(plan, treatment.figure, plan.links)
     return {
         "figure": treatment.figure,
         "policy": treatment.policy.value,

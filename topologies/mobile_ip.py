@@ -20,6 +20,7 @@ from topologies.links import AccessLink
 
 LIFETIME = 600
 """Seconds requested and granted (FACTS G37)."""
+ACCESS_PREFIX_LENGTH = 27
 _KEY = "000102030405060708090a0b0c0d0e0f"
 _SPI = 256
 
@@ -66,6 +67,13 @@ class HomeAgentDaemon(Agent):
     TABLE = "home_agent"
 
 
+class ForeignAgentDaemon(Agent):
+    """The foreign agent."""
+
+    NAME = "mip-foreign-agent"
+    TABLE = "foreign_agent"
+
+
 class MobileNodeDaemon(Agent):
     """The mobile node. Starts after the agents it registers with."""
 
@@ -80,74 +88,108 @@ class Access:
 
     link: AccessLink
     binding_id: int
-    address: IPv4Interface
-    gateway: IPv4Address
+    address: IPv4Interface | None
+    """Co-located care-of address; None: the foreign agent's is used."""
+    gateway: IPv4Address | None
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignAgentSite:
+    """A foreign agent's place in a figure."""
+
+    routers: Mapping[str, IPv4Address]
+    """Its address on each access network, by the link's name."""
+    care_of_addresses: Mapping[str, IPv4Address]
+    """The care-of address it offers there."""
 
 
 class MobileIPDomain(Overlay):  # type: ignore[misc]
-    """A home agent and a mobile node that trust each other, and all they must agree on."""
+    """Agents that trust each other, and all they must agree on: addresses, keys, BIDs."""
 
     def __init__(
         self,
         *,
-        home_agent: str,
-        mobile_node: str,
         home_agent_address: IPv4Interface,
         home_address: IPv4Address,
         accesses: Sequence[Access],
+        foreign_agent: ForeignAgentSite | None = None,
         policy: Policy = Policy.PER_FLOW,
         weights: Weights = Weights.EQUAL,
     ) -> None:
-        """Describe the domain; ``addMobileIPDomain`` of a topology applies it."""
-        super().__init__(nodes=[home_agent, mobile_node])
-        self._home_agent = home_agent
-        self._mobile_node = mobile_node
-        association = [{"spi": _SPI, "key": _KEY}]
-        selection = {"policy": policy.value, "weights": weights.value}
-        self._settings: Mapping[str, dict[str, Any]] = {
-            home_agent: {
-                "address": str(home_agent_address.ip),
-                "home_link": "home",
-                "home_prefix_length": home_agent_address.network.prefixlen,
-                "maximum_lifetime": LIFETIME,
-                "path_selection": selection,
-                "mobile_node": [{"home_address": str(home_address), "security_association": association}],
-            },
-            mobile_node: {
-                "home_address": str(home_address),
-                "home_agent": str(home_agent_address.ip),
-                "home_prefix_length": home_agent_address.network.prefixlen,
-                "lifetime": LIFETIME,
-                "security_association": association,
-                "path_selection": selection,
-                "home_link": "home",
-                "interface": [
-                    {
-                        "name": access.link.name,
-                        "binding_id": access.binding_id,
-                        "care_of_address": str(access.address.ip),
-                        "gateway": str(access.gateway),
-                        "access_technology": access.link.access_technology,
-                        "downlink_kbit": round(access.link.down * 1000),
-                        "uplink_kbit": round(access.link.up * 1000),
-                    }
-                    for access in accesses
-                ],
-            },
+        """Describe the domain of the nodes ``ha``, ``mn`` and, with a site, ``fa``."""
+        self._selection = {"policy": policy.value, "weights": weights.value}
+        self._association = [{"spi": _SPI, "key": _KEY}]
+        self._home_agent = home_agent_address
+        self._home_address = home_address
+        daemons: dict[str, tuple[type[Agent], dict[str, Any]]] = {
+            "ha": (HomeAgentDaemon, self._home_agent_settings()),
+            "mn": (MobileNodeDaemon, self._mobile_node_settings(accesses)),
         }
+        if foreign_agent is not None:
+            daemons["fa"] = (ForeignAgentDaemon, self._foreign_agent_settings(foreign_agent))
+        self._daemons = daemons
+        super().__init__(nodes=list(daemons))
 
     def apply(self, topo: IPTopo) -> None:
-        """Give both nodes their daemon."""
-        topo.addDaemon(
-            self._home_agent,
-            HomeAgentDaemon,
-            default_cfg_class=NodeConfig,
-            settings=self._settings[self._home_agent],
-        )
-        topo.addDaemon(
-            self._mobile_node,
-            MobileNodeDaemon,
-            default_cfg_class=NodeConfig,
-            settings=self._settings[self._mobile_node],
-        )
+        """Give each agent's node its daemon."""
+        for node, (daemon, settings) in self._daemons.items():
+            topo.addDaemon(node, daemon, default_cfg_class=NodeConfig, settings=settings)
         super().apply(topo)
+
+    def _home_agent_settings(self) -> dict[str, Any]:
+        node = {"home_address": str(self._home_address), "security_association": self._association}
+        return {
+            "address": str(self._home_agent.ip),
+            "home_link": "home",
+            "home_prefix_length": self._home_agent.network.prefixlen,
+            "maximum_lifetime": LIFETIME,
+            "path_selection": self._selection,
+            "mobile_node": [node],
+        }
+
+    def _foreign_agent_settings(self, site: ForeignAgentSite) -> dict[str, Any]:
+        return {
+            "care_of_addresses": list(dict.fromkeys(str(a) for a in site.care_of_addresses.values())),
+            "uplink": "internet",
+            "maximum_lifetime": LIFETIME,
+            "path_selection": self._selection,
+            "interface": [
+                {
+                    "name": name,
+                    "address": str(address),
+                    "prefix_length": ACCESS_PREFIX_LENGTH,
+                    "care_of_address": str(site.care_of_addresses[name]),
+                }
+                for name, address in site.routers.items()
+            ],
+        }
+
+    def _mobile_node_settings(self, accesses: Sequence[Access]) -> dict[str, Any]:
+        return {
+            "home_address": str(self._home_address),
+            "home_agent": str(self._home_agent.ip),
+            "home_prefix_length": self._home_agent.network.prefixlen,
+            "lifetime": LIFETIME,
+            "security_association": self._association,
+            "path_selection": self._selection,
+            "home_link": "home",
+            "interface": [self._access_settings(access) for access in accesses],
+        }
+
+    @staticmethod
+    def _access_settings(access: Access) -> dict[str, Any]:
+        care_of: dict[str, Any] = {"care_of": "foreign-agent"}
+        if access.address is not None:
+            care_of = {
+                "care_of": "co-located",
+                "care_of_address": str(access.address.ip),
+                "gateway": str(access.gateway),
+            }
+        return {
+            "name": access.link.name,
+            "binding_id": access.binding_id,
+            **care_of,
+            "access_technology": access.link.access_technology,
+            "downlink_kbit": round(access.link.down * 1000),
+            "uplink_kbit": round(access.link.up * 1000),
+        }

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The ceiling of a plan on one of its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from experiments.ceiling import ceiling, payload
+from experiments.plan import Plan
+from topologies.figures import load
+from topologies.links import AccessLink
+
+
+def _bare(plan: Plan, figure: int) -> frozenset[str]:
+    topology = load(figure)
+    return frozenset(link.name for link in plan.links if topology.behind_foreign_agent(link))
+
+
+def payload_of(plan: Plan, figure: int) -> int:
+    """Octets of payload in a full packet."""
+    return payload(plan.links, plan.protocol, plan.encapsulation, _bare(plan, figure))
+
+
+def ceiling_of(plan: Plan, figure: int, used: Sequence[AccessLink]) -> float:
+    """Payload rate in Mbit/s with every link of ``used`` full."""
+    bare = _bare(plan, figure)
+    return ceiling(used, plan.links, plan.direction, plan.protocol, plan.encapsulation, bare)
