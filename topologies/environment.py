@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -18,9 +19,10 @@ def continue_as(module: str) -> None:
     ``-P`` keeps the script's own folder off the module path, where its neighbours would stand
     before the standard library.
     """
-    if not PYTHON.exists():
+    if not os.access(PYTHON, os.X_OK):
         sys.stderr.write(
-            f"{ROOT.name}: the project's environment is missing\n  mend it with:  make -C '{ROOT}' setup\n"
+            f"{ROOT.name}: the project's environment is missing\n"
+            f"  mend it with:  cd {shlex.quote(str(ROOT))} && make setup\n"
         )
         sys.exit(USAGE)
     os.environ["PYTHONPATH"] = str(ROOT)  # found even when the checkout was moved

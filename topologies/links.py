@@ -89,7 +89,7 @@ def shaper(link: AccessLink, direction: str, links: Iterable[AccessLink]) -> Sha
 
 _FORM = re.compile(r"(?P<name>[^=]*)=(?P<down>[^/]*)/(?P<up>[^:]*):(?P<delay>[^,]*)(?P<options>(,[^,]*)*)")
 _SYNTAX = "NAME=DOWN/UP:DELAY[,loss=PERCENT][,jitter=MS][,queue=PACKETS][,mtu=OCTETS]"
-_NUMBER = re.compile(r"\d+(\.\d+)?")
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 _LIMITS: Mapping[str, tuple[float, float, str]] = {
     "down": (0.01, 1000, "a rate of 0.01 to 1000 Mbit/s"),
     "up": (0.01, 1000, "a rate of 0.01 to 1000 Mbit/s"),
@@ -134,7 +134,7 @@ def parse_links(words: Iterable[str], base: Iterable[AccessLink] = DEFAULT_LINKS
             problems.append(f"--link {word}: {name} is given twice")
         seen.add(name)
         changes = {key: _value(form[key], key, word, problems) for key in ("down", "up", "delay")}
-        for option in filter(None, form["options"].split(",")):
+        for option in form["options"].split(",")[1:]:
             key, _, text = option.partition("=")
             if key not in _OPTIONS:
                 problems.append(f"--link {word}: there is no option {key!r}; there are {', '.join(_OPTIONS)}")

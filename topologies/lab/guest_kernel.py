@@ -51,7 +51,7 @@ def find() -> GuestKernel | None:
                 key=str(facts["key"]),
                 source_version=str(facts["source_version"]),
             )
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             continue  # an unreadable entry is no kernel; set-up will build one
         complete = os.access(kernel.binary, os.X_OK) and kernel.seeded_random.exists()
         if complete and facts.get("fragment_sha256") == wanted:
