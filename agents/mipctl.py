@@ -7,7 +7,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from agents import decode
 from agents.daemon.control import ControlError, ask
 from agents.settings import Policy
 
@@ -23,11 +24,31 @@ RUNTIME_FOLDER = Path("/run/mip4")
 """Where agents keep their control sockets unless their settings say otherwise."""
 
 _BINDING_COLUMNS = (
-    "home_address", "binding_id", "state", "interface", "care_of_address", "encapsulation", "lifetime_remaining"
+    "home_address", "binding_id", "state", "interface", "care_of_address", "encapsulation",
+    "lifetime_remaining",
 )  # fmt: skip
 _TUNNEL_COLUMNS = (
     "device", "alias", "encapsulation", "local", "remote", "mtu", "state", "sent_packets", "received_packets"
 )  # fmt: skip
+
+
+def _whole_number(word: str) -> int:
+    if not (word.isascii() and word.isdecimal() and len(word) < 20):
+        raise argparse.ArgumentTypeError(f"{word!r} is not a whole number")
+    return int(word)
+
+
+def _binding_or(nothing: str) -> Callable[[str], int | None]:
+    """Reads a binding identifier, or the word that stands for none in particular."""
+
+    def read(word: str) -> int | None:
+        if word == nothing:
+            return None
+        if not (word.isascii() and word.isdecimal() and len(word) < 4):
+            raise argparse.ArgumentTypeError(f"{word!r} is neither a binding identifier nor {nothing!r}")
+        return int(word)
+
+    return read
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,16 +70,17 @@ def _parser() -> argparse.ArgumentParser:
     support = settings.add_parser("enable-multiple-tunnel-support", help="0 or 1")
     support.add_argument("enabled", choices=("0", "1"))
     bandwidth = settings.add_parser("bandwidth", help="weight of a binding, live")
-    bandwidth.add_argument("binding_id", type=int, metavar="BID")
-    bandwidth.add_argument("kbytes", type=int, metavar="KBYTES", help="kilobytes per second")
+    bandwidth.add_argument("binding_id", type=_whole_number, metavar="BID")
+    bandwidth.add_argument("kbytes", type=_whole_number, metavar="KBYTES", help="kilobytes per second")
     policy = settings.add_parser("policy", help="how packets choose a tunnel; starts every cycle anew")
     policy.add_argument("policy", choices=[policy.value for policy in Policy])
     pin = settings.add_parser("pin", help="carry all traffic by one binding, or by all again")
-    pin.add_argument("binding_id", metavar="BID|none")
+    pin.add_argument("binding_id", type=_binding_or("none"), metavar="BID|none")
     again = commands.add_parser("reregister", help="mobile node: register again now")
     again.add_argument("--bulk", action="store_true", help="all bindings with one request")
     away = commands.add_parser("deregister", help="mobile node: give up a binding or all")
-    away.add_argument("binding_id", nargs="?", default="all", metavar="BID|all")
+    away.add_argument("binding_id", type=_binding_or("all"), nargs="?", default="all", metavar="BID|all")
+    decode.add_arguments(commands.add_parser("decode", help="what a message or a capture file contains"))
     return parser
 
 
@@ -80,14 +102,6 @@ def _socket(arguments: argparse.Namespace) -> Path:
     )
 
 
-def _number(word: str, nothing: str) -> int | None:
-    if word == nothing:
-        return None
-    if not word.isdecimal():
-        raise ControlError(f"{word!r} is neither a binding identifier nor {nothing!r}")
-    return int(word)
-
-
 def _change(socket: Path, arguments: argparse.Namespace) -> None:
     match arguments.command, getattr(arguments, "setting", None):
         case "set", "enable-multiple-tunnel-support":
@@ -97,11 +111,11 @@ def _change(socket: Path, arguments: argparse.Namespace) -> None:
         case "set", "policy":
             ask(socket, "set-policy", policy=arguments.policy)
         case "set", "pin":
-            ask(socket, "pin", binding_id=_number(arguments.binding_id, "none"))
+            ask(socket, "pin", binding_id=arguments.binding_id)
         case "reregister", _:
             ask(socket, "reregister", bulk=arguments.bulk)
         case "deregister", _:
-            ask(socket, "deregister", binding_id=_number(arguments.binding_id, "all"))
+            ask(socket, "deregister", binding_id=arguments.binding_id)
 
 
 def _show(socket: Path, arguments: argparse.Namespace, console: Console) -> None:
@@ -144,10 +158,12 @@ def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str], console: Cons
 def main() -> int:
     """The console script."""
     arguments = _parser().parse_args()
+    if arguments.command == "decode":
+        return decode.run(arguments)
     try:
         socket = _socket(arguments)
         if arguments.command in {"status", "bindings", "tunnels", "events"}:
-            _show(socket, arguments, Console())
+            _show(socket, arguments, Console(markup=False))  # a bracket is a bracket
         else:
             _change(socket, arguments)
     except ControlError as error:
