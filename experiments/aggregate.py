@@ -79,6 +79,9 @@ def _execute(command: Command, lab: Lab, console: Console) -> tuple[dict[str, An
                 f"emulation speed {row['emulation_speed']:.2f}",
                 highlight=False,
             )
+    except GuestError:  # nothing was run
+        folder.discard()
+        raise
     finally:
         folder.release()
     return summary, folder

@@ -12,7 +12,6 @@ if __name__ == "__main__" and not __package__:  # run as a script, by whatever P
     runpy.run_path(str(_environment))["continue_as"]("experiments.plot")
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +19,8 @@ from pathlib import Path
 from rich.console import Console
 
 from experiments import figures
-from experiments.summary import SCHEMA
+from experiments.store import StoreError
+from experiments.stored import read_summary
 
 OK, USAGE = 0, 2
 
@@ -31,17 +31,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("result", type=Path, metavar="RESULT_DIR", help="a folder with a summary.json")
     folder: Path = parser.parse_args(argv).result
     console = Console(stderr=True, highlight=False)
-    source = folder / "summary.json"
     try:
-        summary = json.loads(source.read_text(encoding="utf-8"))
-        if summary["schema"] != SCHEMA:
-            raise ValueError(f"schema {summary['schema']}; this version reads schema {SCHEMA}")
-        paths = figures.aggregate(summary, folder / "figures")
+        paths = figures.aggregate(read_summary(folder), folder / "figures")
+    except StoreError as error:
+        console.print(f"plot: {error}", markup=False, soft_wrap=True)
+        return USAGE
     except OSError as error:
         console.print(f"plot: {error.filename}: {error.strerror}", markup=False, soft_wrap=True)
-        return USAGE
-    except (ValueError, KeyError, TypeError) as error:
-        console.print(f"plot: {source}: is not a summary of a result: {error}", markup=False, soft_wrap=True)
         return USAGE
     for path in paths:
         console.print(str(path), markup=False, soft_wrap=True)

@@ -139,6 +139,8 @@ def run(
     """Run batches, at most ``jobs`` at once; what each left, in the order of the plan.
 
     Whatever ends this (Ctrl-C, an error), no batch is left running.
+
+    :raises GuestError: if not even the first guest can start.
     """
     waiting = list(batches)
     order = {batch.name: number for number, batch in enumerate(waiting)}
@@ -148,7 +150,15 @@ def run(
         while waiting or active:
             while waiting and len(active) < jobs:
                 batch = waiting.pop(0)
-                slot = _Slot(plan, lab, batch, make_folder(batch))
+                begun = time.monotonic()
+                try:
+                    slot = _Slot(plan, lab, batch, make_folder(batch))
+                except GuestError as error:
+                    if not (active or finished):
+                        raise
+                    # Memory ran out meanwhile, say: what the others measured is kept.
+                    finished.append(Finished(batch, _failed(str(error)), time.monotonic() - begun))
+                    continue
                 stack = everything.enter_context(ExitStack())
                 stack.enter_context(slot.running)
                 active.append((slot, stack))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import importlib.metadata
 import json
@@ -35,9 +36,9 @@ def check_parent(parent: Path) -> None:
     :raises StoreError: saying why not.
     """
     place = parent
-    while not place.exists():
+    while not os.path.lexists(place):  # in a folder we may not look into, nothing exists
         place = place.parent
-    if not place.is_dir():
+    if not os.path.isdir(place):
         raise StoreError(f"--out {parent}: {place} is not a folder")
     if not os.access(place, os.W_OK | os.X_OK):
         raise StoreError(f"--out {parent}: no permission to write in {place}")
@@ -58,8 +59,8 @@ def write_json(path: Path, document: object) -> None:
 
 
 def as_text(document: object) -> str:
-    """A document as ``summary.json`` and ``--json`` show it."""
-    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    """A document as ``summary.json`` and ``--json`` show it: ASCII, whatever the terminal's encoding."""
+    return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
 
 class ResultFolder:
@@ -118,8 +119,11 @@ class ResultFolder:
                 give_to_owner(folder)
 
     def discard(self) -> None:
-        """Remove a folder in which no batch was begun."""
+        """Remove a folder in which no batch was begun, and those made for it alone."""
         shutil.rmtree(self.path, ignore_errors=True)
+        for folder in self.made:  # the innermost first
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def _output(command: Sequence[str]) -> str | None:

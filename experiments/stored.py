@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Reads a stored ``summary.json`` back, as far as figures need it, and refuses what is none."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from agents.settings import Policy
+from experiments.estimates import interval
+from experiments.store import StoreError
+from experiments.summary import SCHEMA
+
+_TOLERANCE = 1e-6
+"""Relative. Another machine's mathematics may differ in the last digits; an edit differs more."""
+_Positive = Annotated[float, Field(gt=0)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+class _Stat(_Model):
+    mean: float
+    ci95: tuple[float | None, float | None]
+    samples: list[float] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> _Stat:
+        expected = [math.fsum(self.samples) / len(self.samples), *(interval(self.samples) or (None, None))]
+        for found, computed in zip((self.mean, *self.ci95), expected, strict=True):
+            if found is None or computed is None:
+                same = found is computed
+            else:
+                same = math.isclose(found, computed, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
+            if not same:
+                raise ValueError(f"{found} is not what the samples give, {computed}")
+        return self
+
+
+class _Cell(_Model):
+    figure: int
+    policy: Policy
+    flows: int = Field(ge=1)
+    direction: Literal["down", "up"]
+    protocol: Literal["tcp", "udp"]
+    goodput_mbps: _Stat | None
+    ceiling_mbps: _Positive
+    best_single_link_mbps: float | None
+
+
+class _Summary(_Model):
+    cells: list[_Cell]
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """The summary in a result folder.
+
+    :raises StoreError: naming the file and what is wrong with it.
+    """
+    source = folder / "summary.json"
+    try:
+        text = source.read_text(encoding="utf-8")
+        document: dict[str, Any] = json.loads(text)
+        schema = document.get("schema") if isinstance(document, dict) else None
+        if schema != SCHEMA:
+            raise StoreError(f"{source}: has schema {schema}; this version reads schema {SCHEMA}")
+        _Summary.model_validate_json(text)
+    except OSError as error:
+        raise StoreError(f"{source}: {error.strerror}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        said = first["msg"].removeprefix("Value error, ")
+        raise StoreError(f"{source}: is not a summary of a result: {key}: {said}") from None
+    except RecursionError:
+        raise StoreError(f"{source}: is nested too deeply") from None
+    except StoreError:
+        raise
+    except ValueError as error:
+        raise StoreError(f"{source}: is not a summary of a result: {error}") from None
+    return document
