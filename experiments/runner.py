@@ -124,6 +124,8 @@ class _Slot:
         try:
             outcome: Outcome = json.loads((self.folder / "outcome.json").read_text())
         except (OSError, ValueError):
+            outcome = {}
+        if code or not outcome:
             return _failed(f"ended with {code}:\n{self.running.output('stderr')[-2000:].strip()}")
         return outcome
 

@@ -29,6 +29,8 @@ from topologies.namespaces import Namespace
 
 DAEMON_START_LIMIT = 20.0
 """Seconds of network time a daemon may take until it says it has started."""
+DAEMON_END_LIMIT = 5.0
+"""Seconds of network time a daemon may take to end."""
 _NODE_SYSCTLS: Mapping[str, str | int] = {
     "net.ipv6.conf.all.disable_ipv6": 1,
     "net.ipv6.conf.default.disable_ipv6": 1,
@@ -189,6 +191,18 @@ class LabNode(IPNode, L3Router):  # type: ignore[misc]
                 )
             time.sleep(0.01)
 
+    def end_daemons(self) -> None:
+        """Tell the daemons to end and wait; a mobile node still deregisters."""
+        for daemon in reversed(self.nconfig.daemons):
+            process = getattr(daemon, "process", None)
+            if process is not None and process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(DAEMON_END_LIMIT)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+
     def terminate(self) -> None:
         """End daemons and shell; the namespace goes with its last process."""
         self._processes.terminate()
@@ -223,6 +237,16 @@ class LabNet(IPNet):  # type: ignore[misc]
         """Add a node whose files lie in this network's folder."""
         node: LabNode = super().addRouter(name, cls, cwd=str(self.working_folder), **params)
         return node
+
+    def stop(self) -> None:
+        """End the daemons, those that started last first, while the network still stands."""
+
+        def last(node: LabNode) -> int:
+            return max((daemon.PRIO for daemon in node.nconfig.daemons), default=0)
+
+        for node in sorted(self.routers, key=last, reverse=True):
+            node.end_daemons()
+        super().stop()
 
     def start(self) -> None:
         """Set bridges, shapers and routes everywhere, then start the daemons."""

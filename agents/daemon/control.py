@@ -105,7 +105,7 @@ class ControlServer:
             }
         try:
             return {"version": VERSION, "ok": self._answer(request)}
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:  # the request is wrong, or the kernel refuses
             return {"version": VERSION, "error": str(error)}
 
 

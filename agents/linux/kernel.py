@@ -123,7 +123,8 @@ class Kernel:
                 self._paths[home_address] = paths
                 self._ways.use(self._links())
                 for path in paths:
-                    self._ways[path.tunnel].home_addresses.add(home_address)
+                    if (device := self._ways.get(path.tunnel)) is not None:
+                        device.home_addresses.add(home_address)
                 self._route(home_address)
                 self._load()
             case SetReversePath(home_address, interface, tunnel):
@@ -228,7 +229,10 @@ class Kernel:
         return [way for way in every if isinstance(way, AccessLink)]
 
     def _usable(self, paths: Sequence[Path]) -> list[tuple[Path, Device]]:
-        usable = [(path, self._ways[path.tunnel]) for path in paths]
+        # A tunnel that the kernel refused has no device; the others carry its share.
+        usable = [(path, device) for path in paths if (device := self._ways.get(path.tunnel)) is not None]
+        if self.pinned is None:
+            return usable
         pinned = [(path, device) for path, device in usable if path.binding_id == self.pinned]
         # Where bindings share a tunnel, it stands for all of them and there is nothing to choose.
         return pinned or usable

@@ -67,6 +67,10 @@ class Ways:
     def __getitem__(self, way: Way) -> Device:
         return self._devices[way]
 
+    def get(self, way: Way) -> Device | None:
+        """The way's device, None if the kernel refused it."""
+        return self._devices.get(way)
+
     def tunnels(self) -> dict[Tunnel, Device]:
         """Every tunnel that has a device, draining ones too."""
         return {way: device for way, device in self._devices.items() if isinstance(way, Tunnel)}

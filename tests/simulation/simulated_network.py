@@ -28,6 +28,7 @@ from agents.effects import (
     SendIcmp,
     SetNeighbour,
     SetPaths,
+    SetReversePath,
     StartInterception,
     StartTimer,
     StopInterception,
@@ -108,6 +109,7 @@ class Node:
     tunnels: set[Tunnel] = field(default_factory=set)
     paths: dict[IPv4Address, tuple[Path, ...]] = field(default_factory=dict)
     neighbours: dict[tuple[IPv4Address, str], str] = field(default_factory=dict)
+    reverse: dict[tuple[IPv4Address, str], Tunnel] = field(default_factory=dict)
     intercepted: set[IPv4Address] = field(default_factory=set)
     reports: list[Report] = field(default_factory=list)
     sent: list[tuple[float, SendDatagram]] = field(default_factory=list)
@@ -140,6 +142,7 @@ class Node:
                     self.tunnels.remove(tunnel)
                     for paths in self.paths.values():
                         assert all(path.tunnel != tunnel for path in paths), "removed while in use"
+                    assert tunnel not in self.reverse.values(), "removed while in use"
                 case SetPaths(home_address, paths):
                     assert paths != self.paths.get(home_address, ()), "paths set without a change"
                     for path in paths:
@@ -150,6 +153,11 @@ class Node:
                     del self.neighbours[address, interface]
                 case SetNeighbour(address, interface, str(link_address)):
                     self.neighbours[address, interface] = link_address
+                case SetReversePath(address, interface, None):
+                    del self.reverse[address, interface]
+                case SetReversePath(address, interface, Tunnel() as tunnel):
+                    assert tunnel in self.tunnels
+                    self.reverse[address, interface] = tunnel
                 case StartInterception(home_address):
                     self.intercepted.add(home_address)
                 case StopInterception(home_address):
@@ -208,7 +216,15 @@ class Network:
         if link is not None:
             self._travel(link, self.mobile_node, link, packet, sender)
 
-    def _travel(self, link: str, receiver: Node, interface: str, packet: SendDatagram, sender: Node) -> None:
+    def _travel(
+        self,
+        link: str,
+        receiver: Node,
+        interface: str,
+        packet: SendDatagram,
+        sender: Node,
+        link_source: str | None = None,
+    ) -> None:
         datagram = Datagram(
             payload=packet.payload,
             source=packet.source,
@@ -216,7 +232,7 @@ class Network:
             destination=packet.destination,
             interface=interface,
             ttl=packet.ttl,
-            link_source=sender.name,
+            link_source=link_source or sender.name,
         )
         number = self.datagrams
         self.datagrams += 1

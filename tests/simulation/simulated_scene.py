@@ -41,9 +41,10 @@ class Scene:
         mobile_node: Mapping[str, Any] | None = None,
         home_agent: Mapping[str, Any] | None = None,
         names: tuple[str, ...] = NAMES,
+        network: Network | None = None,
     ) -> None:
         self.names = names
-        self.network = Network(seed)
+        self.network = network or Network(seed)
         self.clock = self.network.clock
         self.network.links = {name: Link() for name in (*names, "home")} | dict(links or {})
         self.network.home_agent_address = HOME_AGENT

@@ -113,8 +113,8 @@ def run(job: dict[str, Any]) -> int:
 
 def main() -> None:
     """Run the job and power off, whatever happens."""
-    for number in (signal.SIGHUP, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
+    # What process 1 has no handler for does not reach it; what it ignored, its job would ignore too.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     code: int | None = None  # stays so if there was no job to run: not one of its exit codes
     try:
         # Still the host's /proc: the current folder of the kernel process, which is the job folder.

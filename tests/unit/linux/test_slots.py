@@ -142,6 +142,13 @@ def test_shares_match_the_weights_within_one_slot_of_256(weights: list[int]) -> 
         assert abs(cycle.count(i) / len(cycle) - weight / sum(weights)) <= 1 / 256
 
 
+@pytest.mark.parametrize(
+    "weights", [(1, 508, 4), (943, 2, 353, 5, 932, 562, 1, 878), (172, 580, 743, 265, 985, 896, 841)]
+)
+def test_slots_rounded_up_make_no_longer_cycle(weights: Sequence[int]) -> None:
+    assert len(packet_cycle(weights)) <= LONGEST_CYCLE
+
+
 @CALM
 @given(st.lists(st.floats(0, 1e7), min_size=1, max_size=10))
 def test_every_tunnel_gets_packets(weights: list[float]) -> None:
