@@ -9,13 +9,8 @@ import sys
 from pathlib import Path
 from random import Random
 
-from agents.settings import (
-    ForeignAgentSettings,
-    HomeAgentSettings,
-    MobileNodeSettings,
-    SettingsError,
-    load,
-)
+from agents.settings import ForeignAgentSettings, HomeAgentSettings, MobileNodeSettings
+from agents.settings_file import SettingsError, load
 
 OK, FAILED, USAGE = 0, 1, 2
 Settings = HomeAgentSettings | ForeignAgentSettings | MobileNodeSettings

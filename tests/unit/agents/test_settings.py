@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agents.effects import Encapsulation
-from agents.settings import HomeAgentSettings, MobileNodeSettings, Policy, SettingsError, Weights, load
+from agents.settings import HomeAgentSettings, MobileNodeSettings, Policy, Weights
+from agents.settings_file import SettingsError, load
 from agents.wire import Algorithm
 
 KEY = "00112233445566778899aabbccddeeff"

@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from agents.effects import RemoveTunnel, SendDatagram, StartTimer
 from agents.foreign_agent import ForeignAgent
 from agents.foreign_agent_pending import PendingKey
-from agents.settings import ForeignAgentSettings, SettingsError, load
+from agents.settings import ForeignAgentSettings
+from agents.settings_file import SettingsError, load
 from agents.visitors import KeepaliveTimer, VisitorKey, VisitorTimer
 from tests.unit.foreign_agent.foreign_agent_lab import (
     CARE_OF,

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from agents.settings import HomeAgentSettings, MobileNodeSettings, Policy, Weights, load
+from agents.settings import HomeAgentSettings, MobileNodeSettings, Policy, Weights
+from agents.settings_file import load
 from topologies.figure3 import Figure3
 from topologies.links import DEFAULT_LINKS
 from topologies.mobile_ip import Agent, HomeAgentDaemon, MobileNodeDaemon
