@@ -108,7 +108,7 @@ def new_visitor(
     keepalive = None
     if udp is not None:
         keepalive = max(settings.udp_keepalive or udp.keepalive or _DEFAULT_KEEPALIVE, _MINIMUM_KEEPALIVE)
-    lifetime = min(answer.reply.lifetime, request.lifetime, settings.maximum_lifetime)
+    lifetime = min(answer.reply.lifetime, request.lifetime)  # and that was within our own maximum
     multiple = asked.multiple_tunnels
     announced = None if multiple is None else multiple.bandwidth_kbytes or None
     bandwidth = announced

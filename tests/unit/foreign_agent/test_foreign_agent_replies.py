@@ -112,7 +112,7 @@ def test_codes_0_and_1_are_acceptances(code: int) -> None:
     assert list(lab.rows()) == [None]
 
 
-def test_the_lifetime_is_the_least_of_reply_request_and_own_maximum() -> None:
+def test_the_lifetime_is_the_least_of_reply_and_request() -> None:
     lab = Lab(maximum_lifetime=500)
     lab.register(1, lifetime=400, granted=900)
     lab.register(2, lifetime=400, granted=30)
@@ -126,6 +126,7 @@ def test_the_lifetime_is_the_least_of_reply_request_and_own_maximum() -> None:
     assert infinite.kernel.empty
     infinite.register(1, lifetime=100)
     infinite.register(1, lifetime=65535)
+    assert infinite.kernel.timers == {}
     infinite.wait(101)
     assert infinite.rows()
 

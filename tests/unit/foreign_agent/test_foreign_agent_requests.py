@@ -303,7 +303,8 @@ def test_a_smart_nat_may_be_said_to_need_no_reverse_tunnel() -> None:
 def test_plain_requests_pass_where_multiple_tunnels_are_disabled() -> None:
     lab = Lab(enable_multiple_tunnel_support=False)
     lab.relay(lab.request())
-    lab.relay(lab.request(lifetime=0) + multiple(1))
+    lab.relay(lab.request() + multiple(1))
+    assert lab.pending()[0]["binding_id"] is None
 
 
 def test_an_agent_that_has_never_heard_of_the_extension_is_silent() -> None:

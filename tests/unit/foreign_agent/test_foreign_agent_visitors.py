@@ -167,6 +167,12 @@ def test_the_encapsulating_delivery_style(flags: int, encapsulation: Encapsulati
     assert lab.kernel.empty
 
 
+def test_a_delivery_style_that_is_protected_is_not_for_us() -> None:
+    lab = Lab(delivery_styles=["direct"])
+    payload = lab.request(ENCAPSULATING)
+    assert lab.relay(payload).payload == payload
+
+
 def test_a_co_located_visitor_needs_nothing_of_the_kernel() -> None:
     lab = Lab()
     lab.register(1, flags=D | T, care_of_address=CO_LOCATED)
@@ -337,6 +343,7 @@ def test_a_full_list_takes_only_its_own() -> None:
     lab.relay(lab.request(multiple(2)), interface="lte")
     assert coming is not None
     lab.wait(8)
+    lab.relay(lab.request(multiple(1)))
     lab.register(2, "lte")
     assert lab.status()["busy"]
     lab.register(1, "wifi")
