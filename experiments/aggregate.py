@@ -12,7 +12,6 @@ if __name__ == "__main__" and not __package__:  # run as a script, by whatever P
     runpy.run_path(str(_environment))["continue_as"]("experiments.aggregate")
 
 import os
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ from experiments.store import ResultFolder, StoreError, as_text
 from experiments.summary import invalid, summarise
 from topologies.lab.guest import GuestError
 from topologies.lab.lab import Lab, LabError, choose
+from topologies.signals import end_on_signals
 
 EXPERIMENT = "aggregate"
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -82,6 +82,10 @@ def _execute(command: Command, lab: Lab, console: Console) -> tuple[dict[str, An
     except GuestError:  # nothing was run
         folder.discard()
         raise
+    except SystemExit:  # told to end: half a result is none
+        folder.discard()
+        console.print("aggregate: interrupted; nothing is left running, no result is kept")
+        raise
     finally:
         folder.release()
     return summary, folder
@@ -105,14 +109,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             terminal.plan_table(console, command.plan)
             return OK
         lab = choose(command.kernel, command.clock)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        end_on_signals()
         summary, folder = _execute(command, lab, console)
     except (UsageError, LabError) as error:
         return refuse(error.problems)
     except (StoreError, GuestError) as error:
         return refuse([str(error)])
-    except KeyboardInterrupt:
-        console.print("aggregate: interrupted; nothing is left running")
+    except KeyboardInterrupt:  # before anything was begun
         return INTERRUPTED
     terminal.results(console, summary)
     for problem in summary["problems"]:

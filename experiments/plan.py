@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from agents.settings import Policy
+from topologies.figures import available
 from topologies.links import AccessLink
 
-FIGURES: tuple[int, ...] = (3,)
+FIGURES = available()
 """The figures of the draft that can be built."""
 DIRECTIONS = ("down", "up")
 PROTOCOLS = ("tcp", "udp")

@@ -28,4 +28,4 @@ from topologies.figure import Figure
 class Figure3(Figure):
     """WiFi leads to a foreign agent; EV-DO, WiMAX and LTE have co-located care-of addresses."""
 
-    BEHIND_FOREIGN_AGENT: ClassVar[frozenset[str] | None] = frozenset()
+    BEHIND_FOREIGN_AGENT: ClassVar[frozenset[str] | None] = frozenset({"wifi"})
