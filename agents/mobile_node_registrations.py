@@ -130,6 +130,8 @@ class Registrations:
                 self.requests.abandon(link)
                 link.change_plan(plan, now)
                 if plan is not None:
+                    if self.support.belief is Belief.PROBING:
+                        link.due = now  # the question is put now, whatever binding there still is
                     self._cancel_departures(link)
 
     def _cancel_departures(self, link: Link) -> None:

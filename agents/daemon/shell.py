@@ -73,6 +73,8 @@ class Shell(ABC):
         self._sockets: list[ControlSocket] = []
         self._discovery: dict[str, DiscoverySocket] = {}
         self._link_sources: dict[str, LinkSources] = {}
+        self._neighbours: dict[tuple[IPv4Address, str], str] = {}
+        """Link addresses the state machine has fixed."""
         self._ending = asyncio.Event()
         self._control = ControlServer(control_socket, self.command) if control_socket else None
 
@@ -173,6 +175,11 @@ class Shell(ABC):
                     if previous is not None:  # taken up again meanwhile, and now given up anew
                         previous.cancel()
                     self._drains[tunnel] = asyncio.get_running_loop().call_later(drain, self._drained, tunnel)
+                case SetNeighbour(address, interface, link_address):
+                    self._neighbours.pop((address, interface), None)
+                    if link_address is not None:
+                        self._neighbours[address, interface] = link_address
+                    self._touch_kernel(effect)
                 case _:
                     self._touch_kernel(effect)
 
@@ -240,11 +247,18 @@ class Shell(ABC):
 
     def _send(self, effect: SendDatagram) -> None:
         control = self.socket_for(effect)
-        if effect.link_destination is not None and effect.interface is not None:
-            # Away from home nobody asks ARP for a mobile node, nor does it ask (RFC 5944 §4.6).
-            self._touch_kernel(SetNeighbour(effect.destination, effect.interface, effect.link_destination))
-        if control is not None:
+        if control is None:
+            return
+        if effect.link_destination is None or effect.interface is None:
             self._failed("send-failed", control.send(effect), effect.destination)
+            return
+        # Away from home nobody asks ARP for a mobile node, nor does it ask (RFC 5944 §4.6).
+        self._touch_kernel(SetNeighbour(effect.destination, effect.interface, effect.link_destination))
+        self._failed("send-failed", control.send(effect), effect.destination)
+        # For this datagram only: whoever gets a denial must not get a visitor's traffic too.
+        fixed = self._neighbours.get((effect.destination, effect.interface))
+        if fixed != effect.link_destination:
+            self._touch_kernel(SetNeighbour(effect.destination, effect.interface, fixed))
 
     def _start_timer(self, key: Hashable, at: float) -> None:
         if key in self._timers:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from ipaddress import IPv4Address
 
-COUNTERS = ("unknown-end-point", "foreign-inner-address")
+COUNTERS = ("unknown-end-point", "foreign-inner-address", "truncated")
 """Why packets are dropped, as ``mipctl tunnels`` names it."""
 
 
@@ -33,6 +33,8 @@ def chains(
     allowed = ", ".join(f"{source} . {destination}" for source, destination in sorted(end_points))
     known = f" ip saddr . ip daddr != {{ {allowed} }}" if allowed else ""
     text += f"    {protocols}{known} counter name {COUNTERS[0]} drop\n"
+    # No room for two IP headers: the kernel would drop it too, but without a trace.
+    text += f"    ip protocol 4 fib daddr type local ip length < 40 counter name {COUNTERS[2]} drop\n"
     for field, carried in (("saddr", sources), ("daddr", destinations)):
         if carried:
             names = ", ".join(f'"{device}"' for device in sorted(carried))

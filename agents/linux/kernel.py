@@ -28,10 +28,10 @@ from agents.effects import (
     StopInterception,
     Tunnel,
 )
-from agents.linux import admission, neighbours, path_selection
+from agents.linux import admission, neighbours, path_selection, remains
 from agents.linux.path_selection import NumberedPath, Role
-from agents.linux.reverse_paths import ReversePaths
-from agents.linux.ways import Device, WayError, Ways
+from agents.linux.reverse_paths import RULE_PRIORITY, ReversePaths
+from agents.linux.ways import DEVICE, MARK_RULE_PRIORITY, Device, WayError, Ways
 from agents.settings import PathSelection
 
 KernelEffect = (
@@ -48,6 +48,10 @@ KernelEffect = (
 ACCESS_TABLE_BASE = 20_000
 """Route table of the access interface with index i is ``ACCESS_TABLE_BASE + i``."""
 ACCESS_RULE_PRIORITY = 8_000
+HOME_TABLE = 30_000
+"""Route table of a mobile node's packets from its home address that no mark leads."""
+HOME_RULE_PRIORITY = 9_500
+_UNREACHABLE_METRIC = 4_000_000
 TCP_IP_HEADERS = 40
 _MAXIMUM_NEXT_HOP_WEIGHT = 256
 _SYSCTLS = {
@@ -83,6 +87,8 @@ class Kernel:
         self.selection = selection
         self._home_link = home_link
         self._netlink = IPRoute()
+        priorities = {ACCESS_RULE_PRIORITY, RULE_PRIORITY, MARK_RULE_PRIORITY, HOME_RULE_PRIORITY}
+        remains.remove(self._netlink, DEVICE, priorities)
         self._nft = nftables.Nftables()
         self._ways = Ways(self._netlink)
         self._reverse = ReversePaths(self._netlink, self._ways)
@@ -127,6 +133,12 @@ class Kernel:
                         device.home_addresses.add(home_address)
                 self._route(home_address)
                 self._load()
+                if self._role == "mobile-node":
+                    ways = (path.tunnel for path in paths)
+                    at_home = any(
+                        isinstance(way, AccessLink) and way.interface == self._home_link for way in ways
+                    )
+                    self._live_on_home_link(home_address, at_home)
             case SetReversePath(home_address, interface, tunnel):
                 self._reverse.set(home_address, interface, tunnel)
             case SetEncapsulatedReversePath():
@@ -175,6 +187,12 @@ class Kernel:
             self._netlink.addr(
                 "add", index=socket.if_nametoindex("lo"), address=str(home_address), prefixlen=32
             )
+        # Never by the main table: its routes to the access networks would lead them out bare.
+        self._netlink.route(
+            "replace", dst="default", type="unreachable", table=HOME_TABLE, priority=_UNREACHABLE_METRIC
+        )
+        with contextlib.suppress(NetlinkError):  # there already
+            self._netlink.rule("add", **self._home_rule(home_address))
 
     def set_access(self, interface: str, address: IPv4Address | None, gateway: IPv4Address | None) -> None:
         """Mobile node: what comes from a care-of address leaves by its own interface."""
@@ -199,6 +217,11 @@ class Kernel:
         for interface in list(self._access):
             self._forget_access(interface)
         if self._own_address is not None:
+            self._live_on_home_link(self._own_address, False)
+            with contextlib.suppress(NetlinkError):
+                self._netlink.rule("del", **self._home_rule(self._own_address))
+            with contextlib.suppress(NetlinkError):
+                self._netlink.flush_routes(table=HOME_TABLE, family=socket.AF_INET)
             with contextlib.suppress(NetlinkError):
                 self._netlink.addr(
                     "del", index=socket.if_nametoindex("lo"), address=str(self._own_address), prefixlen=32
@@ -229,8 +252,9 @@ class Kernel:
         return [way for way in every if isinstance(way, AccessLink)]
 
     def _usable(self, paths: Sequence[Path]) -> list[tuple[Path, Device]]:
-        # A tunnel that the kernel refused has no device; the others carry its share.
-        usable = [(path, device) for path in paths if (device := self._ways.get(path.tunnel)) is not None]
+        # A tunnel that the kernel refused or somebody deleted has no device; the others carry its share.
+        every = [(path, self._ways.get(path.tunnel)) for path in paths]
+        usable = [(path, device) for path, device in every if device and self._ways.exists(device)]
         if self.pinned is None:
             return usable
         pinned = [(path, device) for path, device in usable if path.binding_id == self.pinned]
@@ -255,11 +279,13 @@ class Kernel:
                 route["metrics"] = {"mtu": mtu, "advmss": mtu - TCP_IP_HEADERS}
         else:
             route = {"dst": f"{home_address}/32"}
-        if next_hops:
-            self._netlink.route("replace", multipath=next_hops, **route)
-        else:
-            with contextlib.suppress(NetlinkError):
-                self._netlink.route("del", dst=route["dst"])
+        # A mobile node needs it in the main table too, which finds the source of what has none yet.
+        for table in ({}, {"table": HOME_TABLE}) if self._role == "mobile-node" else ({},):
+            if next_hops:
+                self._netlink.route("replace", multipath=next_hops, **route, **table)
+            else:
+                with contextlib.suppress(NetlinkError):
+                    self._netlink.route("del", dst=route["dst"], type="unicast", **table)
 
     def _load(self) -> None:
         """Load the agent's table anew, in one transaction."""
@@ -312,6 +338,28 @@ class Kernel:
         else:
             self._intercepted.discard(home_address)
         neighbours.set_proxy(self._netlink, home_address, self._home_link, intercept)
+
+    def _live_on_home_link(self, home_address: IPv4Address, at_home: bool) -> None:
+        """Answer ARP for the home address on the home link, and on no other (RFC 5944 §4.6)."""
+        if self._home_link is None:
+            return
+        with contextlib.suppress(NetlinkError, OSError):  # as wanted already, or the link is gone
+            self._netlink.addr(
+                "add" if at_home else "del",
+                index=socket.if_nametoindex(self._home_link),
+                address=str(home_address),
+                prefixlen=32,
+            )
+
+    @staticmethod
+    def _home_rule(home_address: IPv4Address) -> dict[str, object]:
+        return {
+            "src": str(home_address),
+            "src_len": 32,
+            "table": HOME_TABLE,
+            "priority": HOME_RULE_PRIORITY,
+            "family": socket.AF_INET,
+        }
 
     def _access_rule(self, address: IPv4Address, index: int) -> dict[str, object]:
         return {

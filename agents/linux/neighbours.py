@@ -28,12 +28,17 @@ def link_address_of(netlink: IPRoute, interface: str) -> str:
 
 
 def announce(interface: str, address: IPv4Address, link_address: str) -> None:
-    """Broadcast a gratuitous ARP Request: ``address`` is at ``link_address`` (RFC 5944 §4.6)."""
+    """Broadcast a gratuitous ARP Request: ``address`` is at ``link_address`` (RFC 5944 §4.6).
+
+    The frame itself comes from our own link address, whomever it speaks for: a switch that saw
+    another node's address here would lead that node's frames to us.
+    """
     sender = _octets(link_address)
     arp = struct.pack("!HHBBH6s4s6s4s", 1, 0x0800, 6, 4, 1, sender, address.packed, b"\0" * 6, address.packed)
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as packet_socket:
         packet_socket.bind((interface, _ETHERTYPE_ARP))
-        packet_socket.send(_BROADCAST + sender + struct.pack("!H", _ETHERTYPE_ARP) + arp)
+        own: bytes = packet_socket.getsockname()[4]
+        packet_socket.send(_BROADCAST + own + struct.pack("!H", _ETHERTYPE_ARP) + arp)
 
 
 def set_proxy(netlink: IPRoute, address: IPv4Address, interface: str, proxy: bool) -> None:

@@ -23,8 +23,9 @@ TABLE_BASE = 10_000
 """Route table of way number n is ``TABLE_BASE + n``."""
 MARK_RULE_PRIORITY = 9_000
 OUTER_TTL = 64
+DEVICE = "mip"
+"""Name of a tunnel's device, before its number."""
 _UNREACHABLE_METRIC = 4_000_000
-_DEVICE = "mip"
 _ON_LINK = 4  # RTNH_F_ONLINK
 
 Way = Tunnel | AccessLink
@@ -65,7 +66,10 @@ class Ways:
         self._devices: dict[Way, Device] = {}
 
     def __getitem__(self, way: Way) -> Device:
-        return self._devices[way]
+        try:
+            return self._devices[way]
+        except KeyError:  # the kernel refused it when it was to be made
+            raise WayError(f"there is no {way}") from None
 
     def get(self, way: Way) -> Device | None:
         """The way's device, None if the kernel refused it."""
@@ -84,11 +88,12 @@ class Ways:
 
         :raises WayError: if the kernel refuses; nothing of it is left then.
         """
-        if tunnel in self._devices:
+        if tunnel in self._devices and self.exists(self._devices[tunnel]):
             self._devices[tunnel].sending = True
             return
+        self.delete(tunnel)
         number = self._free_number()
-        name = f"{_DEVICE}{number}"
+        name = f"{DEVICE}{number}"
         try:
             self._netlink.link("add", ifname=name, **self._parameters(tunnel))
             index = socket.if_nametoindex(name)
@@ -124,6 +129,14 @@ class Ways:
             except (NetlinkError, OSError) as error:
                 raise WayError(f"link {link.interface}: {error}") from None
 
+    @staticmethod
+    def exists(device: Device) -> bool:
+        """Whether a device is still there: anybody may have deleted it by hand."""
+        try:
+            return socket.if_nametoindex(device.name) == device.index
+        except OSError:
+            return False
+
     def retire(self, tunnel: Tunnel) -> None:
         """Stop sending by a tunnel; what still arrives is received until :meth:`delete_retired`."""
         if tunnel in self._devices:
@@ -155,10 +168,13 @@ class Ways:
             self.delete(way)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Number, name, end points, MTU and counters of every tunnel, as JSON can hold them."""
+        """Number, name, end points, MTU and counters of every tunnel there is, as JSON can hold them."""
         rows = []
         for tunnel, device in self.tunnels().items():
-            (facts,) = self._netlink.get_links(device.index)
+            try:
+                (facts,) = self._netlink.get_links(device.index)
+            except NetlinkError:  # deleted by hand
+                continue
             counters = facts.get_attr("IFLA_STATS64")
             rows.append(
                 {

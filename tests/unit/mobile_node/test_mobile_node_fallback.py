@@ -262,3 +262,16 @@ def test_held_interface_is_not_chosen(name: str) -> None:
     (path,) = node.paths
     assert getattr(path.tunnel, "local", None) == (EVDO if name == "wifi" else WIFI)
     assert bool(seen) == (name == "wifi")
+
+
+def test_an_order_right_after_a_denial_puts_the_question_again() -> None:
+    node = registered()
+    node.do(node.machine.reregister(node.now))
+    node.answer(node.take(), code=0)  # WiFi has just been renewed: its plain request must wait
+    node.answer(node.wait(1.0), code=192)
+    node.do(node.machine.reregister(node.now))
+    question = node.wait(1.5)
+    assert (question.packet.interface, question.binding_id) == ("wifi", 1)
+    node.answer(question, code=0)
+    node.accept_all()
+    assert [path.binding_id for path in node.paths] == [1, 2, 3]
