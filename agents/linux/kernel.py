@@ -300,7 +300,7 @@ class Kernel:
         text = f"table ip {self._table} {{}}\ndelete table ip {self._table}\ntable ip {self._table} {{\n"
         text += path_selection.chains(self._role, self.selection, addresses)
         text += path_selection.clamp(None if mtu is None else mtu - TCP_IP_HEADERS)
-        self._run(text + self._admission() + "}\n")
+        self._run(text + path_selection.congestion() + self._admission() + "}\n")
 
     def _admission(self) -> str:
         """What each tunnel may carry: to or from the home addresses it was made for."""

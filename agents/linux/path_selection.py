@@ -162,3 +162,14 @@ def clamp(maximum_segment: int | None) -> str:
         "  chain clamp {\n    type filter hook forward priority mangle\n"
         f"    tcp flags & (syn | rst) == syn tcp option maxseg size set {maximum_segment}\n  }}\n"
     )
+
+
+def congestion() -> str:
+    """Copy "congestion experienced" to the outer header, where Linux writes ECT(0) (RFC 6040 §4.1).
+
+    The octet at 21 is the inner header's TOS: an outer header of ours has no options.
+    """
+    return (
+        "  chain congestion {\n    type filter hook postrouting priority mangle\n"
+        "    ip protocol 4 fib saddr type local @nh,174,2 3 ip ecn set ce\n  }\n"
+    )
