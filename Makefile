@@ -6,7 +6,7 @@ KEEP_OWNER := setup/keep-owner
 # Options for `make aggregate` and `make test`, as in: make aggregate ARGS="--figure 3 --seed 7"
 ARGS ?=
 
-.PHONY: help setup doctor aggregate test lint clean
+.PHONY: help setup doctor aggregate test lint fuzz clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo 'make doctor      what works on this machine, and what is missing'
 	@echo 'make aggregate   set-up, then a quick run of the aggregation experiment (ARGS= passes options)'
 	@echo 'make test        set-up, then all checks and tests (ARGS= passes options to pytest)'
+	@echo 'make fuzz        a million mutated messages against the state machines (ARGS="--messages N --seed N")'
 	@echo 'make lint        set-up, then the static checks alone'
 	@echo 'make clean       remove what was built inside the checkout; results stay'
 
@@ -36,6 +37,9 @@ lint: setup
 
 test: lint
 	$(KEEP_OWNER) $(PYTHON) -m pytest $(ARGS)
+
+fuzz: setup
+	$(KEEP_OWNER) $(PYTHON) -m tests.fuzz $(ARGS)
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov *.egg-info
