@@ -307,8 +307,10 @@ class Link:
             return
         if self.binding is not None and self.binding.plan == plan:
             self.due = self.binding.renewal
-        else:
+        elif self.failures == 0 or self.asked != plan:
             self.due = now
+        # Else the same was asked lately: asked again at once, it would count as one more failure,
+        # and the choice of the one interface would turn on itself.
 
     def link_event(self, now: float) -> None:
         """The kernel reports a change: unless the binding outlives it, register at once."""

@@ -14,10 +14,12 @@ from tests.unit.mobile_node.mobile_node_lab import (
     Request,
     S,
     T,
+    advertisement,
     interface,
     lab,
     registered,
     up,
+    visitor,
 )
 
 
@@ -275,3 +277,19 @@ def test_an_order_right_after_a_denial_puts_the_question_again() -> None:
     node.answer(question, code=0)
     node.accept_all()
     assert [path.binding_id for path in node.paths] == [1, 2, 3]
+
+
+def test_the_choice_of_the_one_interface_stands_until_something_happens() -> None:
+    node = visitor(enable_multiple_tunnel_support=False)
+    node.do(node.machine.start({}, node.now))
+    node.change("wifi", up())
+    node.change("evdo", up(EVDO))
+    node.hear(advertisement())
+    for seconds in (0, 0.5, 1, 3.0):
+        node.advance(seconds)
+    node.hear(advertisement(lifetime=0))
+    node.advance(0.1)
+    node.hear(advertisement(2))
+    before = node.machine.status(node.now)
+    node.do(node.machine.timer("none", node.now))
+    assert node.machine.status(node.now) == before
