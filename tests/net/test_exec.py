@@ -54,8 +54,8 @@ def test_the_command_s_streams_folder_agent_and_exit_code(tmp_path: Path) -> Non
 
 
 def test_links_policy_and_weights_reach_the_network(tmp_path: Path) -> None:
-    script = "mipctl status --json; ping -q -c 3 -I 192.0.2.2 203.0.113.2"
-    options = ("--link", "wifi=7/6:123", "--policy", "per-packet", "--weights", "bandwidth")
+    script = "mipctl status --json; ping -q -c 3 -I 192.0.2.98 203.0.113.2"
+    options = ("--link", "lte=7/6:123", "--policy", "per-packet", "--weights", "bandwidth")
     ended = topologies(tmp_path, "3", *options, "--exec", "mn", "sh", "-c", script)
     status = json.loads(ended.stdout.splitlines()[0])
     assert (status["policy"], status["weights"]) == ("per-packet", "bandwidth")
