@@ -56,9 +56,14 @@ def _run(program: str, description: str, kind: type[Settings]) -> int:
 def _start(program: str, settings: Settings) -> int:
     # Imported late: --check needs neither the kernel's libraries nor any right.
     from agents.daemon.control import ControlError, ensure_free
+    from agents.daemon.kept import Kept
     from agents.daemon.programs import ForeignAgentShell, HomeAgentShell, MobileNodeShell
     from agents.daemon.shell import Shell, run
     from agents.linux.kernel import KernelError
+
+    enabled = Kept(settings.state_file).multiple_tunnel_support()
+    if enabled is not None:
+        settings = settings.model_copy(update={"enable_multiple_tunnel_support": enabled})
 
     def make() -> Shell:
         if isinstance(settings, HomeAgentSettings):

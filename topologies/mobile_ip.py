@@ -52,7 +52,8 @@ class Agent(Daemon):  # type: ignore[misc]
     def render(self, _cfg: object, **_kwargs: object) -> dict[str, str]:
         """The settings file."""
         self.files.append(self.cfg_filename)
-        table = dict(self.options.settings, control_socket=str(self.socket))
+        places = {"control_socket": str(self.socket), "state_file": self._file("state")}
+        table = {**self.options.settings, **places}
         return {self.cfg_filename: tomli_w.dumps({self.TABLE: table})}
 
     def has_started(self, node_exec: object = None) -> bool:  # noqa: ARG002 - IPMininet's name

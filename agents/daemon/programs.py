@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 from agents.daemon.control import Reply
+from agents.daemon.kept import Kept
 from agents.daemon.shell import Shell
 from agents.effects import Effect, Instant, InterfaceState, SendDatagram
 from agents.foreign_agent import ForeignAgent
@@ -29,7 +30,8 @@ class HomeAgentShell(Shell):
 
     def __init__(self, settings: HomeAgentSettings, random: Random) -> None:
         kernel = Kernel("home-agent", settings.path_selection, settings.home_link)
-        super().__init__(HomeAgent(settings, random), kernel, settings.control_socket)
+        kept = Kept(settings.state_file)
+        super().__init__(HomeAgent(settings, random), kernel, settings.control_socket, kept)
         self._settings = settings
 
     def begin(self, now: Instant) -> list[Effect]:
@@ -52,7 +54,8 @@ class ForeignAgentShell(Shell):
 
     def __init__(self, settings: ForeignAgentSettings, random: Random) -> None:
         kernel = Kernel("foreign-agent", settings.path_selection, None)
-        super().__init__(ForeignAgent(settings, random), kernel, settings.control_socket)
+        kept = Kept(settings.state_file)
+        super().__init__(ForeignAgent(settings, random), kernel, settings.control_socket, kept)
         self._settings = settings
 
     def begin(self, now: Instant) -> list[Effect]:
@@ -81,7 +84,8 @@ class MobileNodeShell(Shell):
 
     def __init__(self, settings: MobileNodeSettings, random: Random) -> None:
         kernel = Kernel("mobile-node", settings.path_selection, settings.home_link)
-        super().__init__(MobileNode(settings, random), kernel, settings.control_socket)
+        kept = Kept(settings.state_file)
+        super().__init__(MobileNode(settings, random), kernel, settings.control_socket, kept)
         self._settings = settings
         self._accesses = {access.name: access for access in settings.interface}
         names = [*self._accesses, *([settings.home_link] if settings.home_link else [])]

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from agents.daemon.control import ControlServer, Reply
+from agents.daemon.kept import Kept
 from agents.effects import (
     Datagram,
     Effect,
@@ -62,9 +63,12 @@ class StateMachine(Protocol):
 class Shell(ABC):
     """Runs one agent until SIGTERM or SIGINT."""
 
-    def __init__(self, machine: StateMachine, kernel: Kernel, control_socket: Path | None) -> None:
+    def __init__(
+        self, machine: StateMachine, kernel: Kernel, control_socket: Path | None, kept: Kept | None = None
+    ) -> None:
         self.machine = machine
         self.kernel = kernel
+        self._kept = kept or Kept(None)
         self._timers: dict[Hashable, asyncio.TimerHandle] = {}
         self._drains: dict[object, asyncio.TimerHandle] = {}
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
@@ -193,6 +197,7 @@ class Shell(ABC):
                 return {"events": list(self._events)}
             case {"command": "set-multiple-tunnel-support", "enabled": bool(enabled)}:
                 self.perform(self.machine.set_multiple_tunnel_support(enabled, now))
+                self._kept.keep_multiple_tunnel_support(enabled)
             case {"command": "set-bandwidth", "binding_id": int(binding_id), "kbytes": int(kbytes)}:
                 self.perform(self.machine.set_bandwidth(binding_id, kbytes, now))
             case {"command": "set-policy", "policy": str(policy)} if policy in list(Policy):
