@@ -125,7 +125,8 @@ class Guest:
     def _start(
         self, kernel: GuestKernel, job: Job, clock: Clock, seed: int | None
     ) -> subprocess.Popen[bytes]:
-        folders = [Folder(ROOT, ROOT), *job.folders]
+        environment_folder = (ROOT / ".venv").resolve()  # a link may lead out of the checkout
+        folders = [Folder(ROOT, ROOT), Folder(environment_folder, environment_folder), *job.folders]
         (self._folder / "job.json").write_text(
             json.dumps(
                 {
