@@ -25,6 +25,6 @@ def continue_as(module: str) -> None:
             f"  mend it with:  cd {shlex.quote(str(ROOT))} && make setup\n"
         )
         sys.exit(USAGE)
-    os.environ["PYTHONUTF8"] = "1"  # the environment's own files name the checkout, accents and all
+    os.environ["LC_ALL"] = "C.UTF-8"  # the environment's own files name the checkout, accents and all
     os.environ["PYTHONPATH"] = str(ROOT)  # found even when the checkout was moved
     os.execv(PYTHON, [str(PYTHON), "-P", "-m", module, *sys.argv[1:]])
