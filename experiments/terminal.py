@@ -16,7 +16,7 @@ from experiments.plan import Batch, Plan
 from experiments.runner import Progress as Step
 from experiments.runner import steps_of
 
-WIDTH_WITHOUT_TERMINAL = 110
+WIDTH_WITHOUT_TERMINAL = 116
 
 
 def console() -> Console:
