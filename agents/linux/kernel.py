@@ -31,7 +31,7 @@ from agents.effects import (
 from agents.linux import admission, neighbours, path_selection, remains
 from agents.linux.path_selection import NumberedPath, Role
 from agents.linux.reverse_paths import RULE_PRIORITY, ReversePaths
-from agents.linux.ways import DEVICE, MARK_RULE_PRIORITY, Device, WayError, Ways
+from agents.linux.ways import DEVICE, MARK_RULE_PRIORITY, UNREACHABLE_METRIC, Device, WayError, Ways
 from agents.settings import PathSelection
 
 KernelEffect = (
@@ -51,7 +51,6 @@ ACCESS_RULE_PRIORITY = 8_000
 HOME_TABLE = 30_000
 """Route table of a mobile node's packets from its home address that no mark leads."""
 HOME_RULE_PRIORITY = 9_500
-_UNREACHABLE_METRIC = 4_000_000
 TCP_IP_HEADERS = 40
 _MAXIMUM_NEXT_HOP_WEIGHT = 256
 _SYSCTLS = {
@@ -189,7 +188,7 @@ class Kernel:
             )
         # Never by the main table: its routes to the access networks would lead them out bare.
         self._netlink.route(
-            "replace", dst="default", type="unreachable", table=HOME_TABLE, priority=_UNREACHABLE_METRIC
+            "replace", dst="default", type="unreachable", table=HOME_TABLE, priority=UNREACHABLE_METRIC
         )
         with contextlib.suppress(NetlinkError):  # there already
             self._netlink.rule("add", **self._home_rule(home_address))

@@ -25,7 +25,7 @@ MARK_RULE_PRIORITY = 9_000
 OUTER_TTL = 64
 DEVICE = "mip"
 """Name of a tunnel's device, before its number."""
-_UNREACHABLE_METRIC = 4_000_000
+UNREACHABLE_METRIC = 4_000_000
 _ON_LINK = 4  # RTNH_F_ONLINK
 
 Way = Tunnel | AccessLink
@@ -231,7 +231,7 @@ class Ways:
         self._netlink.route("replace", dst="default", table=table, **device.next_hop)
         # When the device goes, nothing marked for it leaks out bare.
         self._netlink.route(
-            "replace", dst="default", type="unreachable", table=table, priority=_UNREACHABLE_METRIC
+            "replace", dst="default", type="unreachable", table=table, priority=UNREACHABLE_METRIC
         )
         with contextlib.suppress(NetlinkError):  # there already
             self._netlink.rule("add", **self._rule(device))
