@@ -94,7 +94,7 @@ class MobileNodeShell(Shell):
 
     def begin(self, now: Instant) -> list[Effect]:
         """A socket per interface, so that each request leaves by its own."""
-        self.kernel.own(self._settings.home_address)
+        self.kernel.own_addresses.own(self._settings.home_address)
         asyncio.get_running_loop().add_reader(self._monitor.fileno(), self._interfaces_changed)
         for name, state in self._monitor.states.items():
             self._follow(name, state)
@@ -143,7 +143,7 @@ class MobileNodeShell(Shell):
             self.open_discovery(name)
         access = self._accesses.get(name)
         if access is not None:
-            self.kernel.set_access(name, _care_of_address(access, state), access.gateway)
+            self.kernel.own_addresses.set_access(name, _care_of_address(access, state), access.gateway)
 
 
 def _care_of_address(access: AccessInterface, state: InterfaceState) -> IPv4Address | None:

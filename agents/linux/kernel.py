@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 from collections.abc import Sequence
 from ipaddress import IPv4Address
-from pathlib import Path as FilePath
 from typing import Any
 
 import nftables
@@ -29,9 +27,16 @@ from agents.effects import (
     Tunnel,
 )
 from agents.linux import admission, neighbours, path_selection, remains
+from agents.linux.own_addresses import (
+    ACCESS_RULE_PRIORITY,
+    HOME_RULE_PRIORITY,
+    HOME_TABLE,
+    OwnAddresses,
+)
 from agents.linux.path_selection import NumberedPath, Role
 from agents.linux.reverse_paths import RULE_PRIORITY, ReversePaths
-from agents.linux.ways import DEVICE, MARK_RULE_PRIORITY, UNREACHABLE_METRIC, Device, WayError, Ways
+from agents.linux.sysctls import Sysctls
+from agents.linux.ways import DEVICE, MARK_RULE_PRIORITY, Device, WayError, Ways
 from agents.settings import PathSelection
 
 KernelEffect = (
@@ -45,12 +50,6 @@ KernelEffect = (
     | GratuitousArp
     | SetNeighbour
 )
-ACCESS_TABLE_BASE = 20_000
-"""Route table of the access interface with index i is ``ACCESS_TABLE_BASE + i``."""
-ACCESS_RULE_PRIORITY = 8_000
-HOME_TABLE = 30_000
-"""Route table of a mobile node's packets from its home address that no mark leads."""
-HOME_RULE_PRIORITY = 9_500
 TCP_IP_HEADERS = 40
 _MAXIMUM_NEXT_HOP_WEIGHT = 256
 _SYSCTLS = {
@@ -96,9 +95,9 @@ class Kernel:
         self._encapsulated: set[Tunnel] = set()
         """Tunnels in which visitors send to a foreign agent."""
         self._intercepted: set[IPv4Address] = set()
-        self._own_address: IPv4Address | None = None
-        self._access: dict[str, tuple[IPv4Address, int]] = {}
-        self._previous_sysctls: dict[str, str] = {}
+        self.own_addresses = OwnAddresses(self._netlink, home_link)
+        """A mobile node's."""
+        self._sysctls = Sysctls()
         self.pinned: int | None = None
         """With a binding identifier here, only that binding carries traffic."""
         self._load()  # connection tracking appears with the first rule that uses it
@@ -137,7 +136,7 @@ class Kernel:
                     at_home = any(
                         isinstance(way, AccessLink) and way.interface == self._home_link for way in ways
                     )
-                    self._live_on_home_link(home_address, at_home)
+                    self.own_addresses.live_on_home_link(home_address, at_home)
             case SetReversePath(home_address, interface, tunnel):
                 self._reverse.set(home_address, interface, tunnel)
             case SetEncapsulatedReversePath():
@@ -179,31 +178,6 @@ class Kernel:
         counters = [item["counter"] for item in listed["nftables"] if "counter" in item] if code == 0 else []
         return {counter["name"]: counter["packets"] for counter in counters}
 
-    def own(self, home_address: IPv4Address) -> None:
-        """Mobile node: have the home address, on no link in particular."""
-        self._own_address = home_address
-        with contextlib.suppress(NetlinkError):
-            self._netlink.addr(
-                "add", index=socket.if_nametoindex("lo"), address=str(home_address), prefixlen=32
-            )
-        # Never by the main table: its routes to the access networks would lead them out bare.
-        self._netlink.route(
-            "replace", dst="default", type="unreachable", table=HOME_TABLE, priority=UNREACHABLE_METRIC
-        )
-        with contextlib.suppress(NetlinkError):  # there already
-            self._netlink.rule("add", **self._home_rule(home_address))
-
-    def set_access(self, interface: str, address: IPv4Address | None, gateway: IPv4Address | None) -> None:
-        """Mobile node: what comes from a care-of address leaves by its own interface."""
-        self._forget_access(interface)
-        if address is None:
-            return
-        index = socket.if_nametoindex(interface)
-        self._access[interface] = (address, index)
-        next_hop = {"gateway": str(gateway)} if gateway is not None else {}
-        self._netlink.route("replace", dst="default", oif=index, table=ACCESS_TABLE_BASE + index, **next_hop)
-        self._netlink.rule("add", **self._access_rule(address, index))
-
     def close(self) -> None:
         """Undo everything: tunnels, routes, rules, proxy entries, table, sysctls."""
         for home_address in list(self._paths):
@@ -213,22 +187,9 @@ class Kernel:
         self._ways.delete_all()
         for home_address in list(self._intercepted):
             self._intercept(home_address, False)
-        for interface in list(self._access):
-            self._forget_access(interface)
-        if self._own_address is not None:
-            self._live_on_home_link(self._own_address, False)
-            with contextlib.suppress(NetlinkError):
-                self._netlink.rule("del", **self._home_rule(self._own_address))
-            with contextlib.suppress(NetlinkError):
-                self._netlink.flush_routes(table=HOME_TABLE, family=socket.AF_INET)
-            with contextlib.suppress(NetlinkError):
-                self._netlink.addr(
-                    "del", index=socket.if_nametoindex("lo"), address=str(self._own_address), prefixlen=32
-                )
+        self.own_addresses.close()
         self._run(f"table ip {self._table} {{}}\ndelete table ip {self._table}\n")
-        for name, value in self._previous_sysctls.items():
-            with contextlib.suppress(OSError):
-                self._path_of(name).write_text(value)
+        self._sysctls.restore()
         self._netlink.close()
 
     def _set_encapsulated(self, effect: SetEncapsulatedReversePath) -> None:
@@ -338,54 +299,8 @@ class Kernel:
             self._intercepted.discard(home_address)
         neighbours.set_proxy(self._netlink, home_address, self._home_link, intercept)
 
-    def _live_on_home_link(self, home_address: IPv4Address, at_home: bool) -> None:
-        """Answer ARP for the home address on the home link, and on no other (RFC 5944 §4.6)."""
-        if self._home_link is None:
-            return
-        with contextlib.suppress(NetlinkError, OSError):  # as wanted already, or the link is gone
-            self._netlink.addr(
-                "add" if at_home else "del",
-                index=socket.if_nametoindex(self._home_link),
-                address=str(home_address),
-                prefixlen=32,
-            )
-
-    @staticmethod
-    def _home_rule(home_address: IPv4Address) -> dict[str, object]:
-        return {
-            "src": str(home_address),
-            "src_len": 32,
-            "table": HOME_TABLE,
-            "priority": HOME_RULE_PRIORITY,
-            "family": socket.AF_INET,
-        }
-
-    def _access_rule(self, address: IPv4Address, index: int) -> dict[str, object]:
-        return {
-            "src": str(address),
-            "src_len": 32,
-            "table": ACCESS_TABLE_BASE + index,
-            "priority": ACCESS_RULE_PRIORITY,
-            "family": socket.AF_INET,
-        }
-
-    def _forget_access(self, interface: str) -> None:
-        address, index = self._access.pop(interface, (None, 0))
-        if address is None:
-            return
-        with contextlib.suppress(NetlinkError):
-            self._netlink.rule("del", **self._access_rule(address, index))
-        with contextlib.suppress(NetlinkError):
-            self._netlink.flush_routes(table=ACCESS_TABLE_BASE + index, family=socket.AF_INET)
-
-    @staticmethod
-    def _path_of(name: str) -> FilePath:
-        return FilePath("/proc/sys", name.replace(".", "/"))
-
     def _sysctl(self, name: str, value: str) -> None:
-        path = self._path_of(name)
         try:
-            self._previous_sysctls.setdefault(name, path.read_text())
-            path.write_text(value)
+            self._sysctls.set(name, value)
         except OSError as error:
             raise KernelError(f"sysctl {name} = {value}: {error.strerror}") from None
