@@ -11,120 +11,57 @@ if __name__ == "__main__" and not __package__:  # run as a script, by whatever P
     _environment = pathlib.Path(__file__).resolve().parent.parent / "topologies" / "environment.py"
     runpy.run_path(str(_environment))["continue_as"]("experiments.aggregate")
 
-import os
 import sys
-import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from experiments import figures, terminal
-from experiments.arguments import Command, UsageError, read
-from experiments.runner import Finished, run
-from experiments.store import ResultFolder, StoreError, as_text
-from experiments.summary import invalid, summarise
-from topologies.lab.guest import GuestError
-from topologies.lab.lab import Lab, LabError, choose
-from topologies.signals import end_on_signals
-
-EXPERIMENT = "aggregate"
-OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+from experiments.arguments import Command, read
+from experiments.command import Experiment
+from experiments.plan import Plan
+from experiments.summary import samples, summarise
+from experiments.work import Table
+from topologies.lab.lab import Lab
 
 
-def _measured_seconds(command: Command, done: Finished) -> float:
-    plan = command.plan
-    return len(done.outcome["runs"]) * (plan.warm_up + plan.duration)
+class Aggregate(Experiment[Plan]):
+    """Goodput of iperf flows."""
 
+    name = "aggregate"
 
-def _wall_clock(command: Command, finished: Sequence[Finished], begun: float) -> dict[str, Any]:
-    return {
-        "started_unix": begun,
-        "wall_seconds": time.time() - begun,
-        "jobs": command.jobs,
-        "cores": os.cpu_count(),
-        "host": os.uname().nodename,
-        "host_kernel": os.uname().release,
-        "batches": [
-            {
-                "name": done.batch.name,
-                "wall_seconds": done.wall_seconds,
-                "traffic_seconds": _measured_seconds(command, done),
-                "emulation_speed": _measured_seconds(command, done) / done.wall_seconds,
-            }
-            for done in finished
-        ],
-    }
+    def read(self, words: Sequence[str]) -> Command[Plan]:
+        """Check a command line."""
+        return read(words, self.name, __doc__ or "")
 
+    def show_plan(self, console: Console, plan: Plan) -> None:
+        """What a dry run would do."""
+        terminal.plan_table(console, plan)
 
-def _execute(command: Command, lab: Lab, console: Console) -> tuple[dict[str, Any], ResultFolder]:
-    """Run every batch and store what came of it."""
-    plan = command.plan
-    batches = list(plan.batches())
-    folder = ResultFolder(command.out, EXPERIMENT)
-    begun = time.time()
-    try:
-        with terminal.Display(console, batches) as display:
-            finished = run(
-                plan, lab, batches, lambda batch: folder.batch_folder(batch, plan), command.jobs, display.show
-            )
-        outcomes = [(done.batch, done.outcome) for done in finished]
-        summary = summarise(plan, outcomes, kernel=lab.kernel, clock=lab.clock.value, quick=command.quick)
-        wall_clock = _wall_clock(command, finished, begun)
-        folder.finish(plan, lab, outcomes, summary, wall_clock)
-        figures.aggregate(summary, folder.path / "figures")
-        for row in wall_clock["batches"]:
-            console.print(
-                f"{row['name']}: {row['traffic_seconds']:.0f} s of traffic in {row['wall_seconds']:.0f} s, "
-                f"emulation speed {row['emulation_speed']:.2f}",
-                highlight=False,
-            )
-    except GuestError:  # nothing was run
-        folder.discard()
-        raise
-    except SystemExit:  # told to end: half a result is none
-        folder.discard()
-        console.print("aggregate: interrupted; nothing is left running, no result is kept")
-        raise
-    finally:
-        folder.release()
-    return summary, folder
+    def summarise(self, command: Command[Plan], lab: Lab, outcomes: Any) -> dict[str, Any]:
+        """``summary.json``."""
+        return summarise(
+            command.plan, outcomes, kernel=lab.kernel, clock=lab.clock.value, quick=command.quick
+        )
+
+    def samples(self, plan: Plan, outcomes: Any) -> Table:
+        """One row per run."""
+        return samples(plan, outcomes)
+
+    def draw(self, summary: dict[str, Any], folder: Path) -> list[Path]:
+        """Bars by policy and number of flows."""
+        return figures.aggregate(summary, folder)
+
+    def show(self, console: Console, summary: dict[str, Any]) -> None:
+        """The table at the end."""
+        terminal.results(console, summary)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; its exit code."""
-    words = sys.argv[1:] if argv is None else argv
-    console = terminal.console()
-
-    def refuse(problems: Sequence[str]) -> int:
-        for problem in problems:
-            console.print(f"aggregate: {problem}", markup=False, soft_wrap=True)
-        if "--json" in words:
-            sys.stdout.write(as_text(invalid(problems)))
-        return USAGE
-
-    try:
-        command = read(words, EXPERIMENT, __doc__ or "")
-        if command.dry_run:
-            terminal.plan_table(console, command.plan)
-            return OK
-        lab = choose(command.kernel, command.clock)
-        end_on_signals()
-        summary, folder = _execute(command, lab, console)
-    except (UsageError, LabError) as error:
-        return refuse(error.problems)
-    except (StoreError, GuestError) as error:
-        return refuse([str(error)])
-    except KeyboardInterrupt:  # before anything was begun
-        return INTERRUPTED
-    terminal.results(console, summary)
-    for problem in summary["problems"]:
-        console.print(f"aggregate: {problem}", markup=False, soft_wrap=True)
-    if command.json:
-        sys.stdout.write(as_text(summary))
-        sys.stdout.flush()
-    console.print(f"result: {folder.path}", markup=False, soft_wrap=True)
-    return OK if summary["valid"] else FAILED
+    return Aggregate().main(argv)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The command line of an experiment, with every problem said at once."""
+"""The command line of an experiment, with every problem said at once.
+
+The options all experiments share, and those of ``aggregate``.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 from agents.settings import Policy, Weights
 from experiments.plan import DIRECTIONS, ENCAPSULATIONS, FIGURES, PROTOCOLS, Plan
@@ -20,11 +23,12 @@ from experiments.traffic import INTERVAL
 from topologies.lab.guest import Clock
 from topologies.lab.guest_kernel import ROOT
 from topologies.lab.lab import KernelChoice
-from topologies.links import DEFAULT_LINKS, LinkError, parse_links
+from topologies.links import DEFAULT_LINKS, AccessLink, LinkError, parse_links
 
 QUICK_RUNS = 2
 QUICK_DURATION = 3.0
 _Value = TypeVar("_Value")
+PlanT = TypeVar("PlanT")
 # Python reads more as a number than a person means: other scripts' digits, "1_0", "nan", "1e400".
 _WHOLE = re.compile(r"[0-9]{1,19}")
 _DECIMAL = re.compile(r"[0-9]{1,19}(\.[0-9]{1,19})?")
@@ -44,10 +48,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class Command(Generic[PlanT]):
     """A checked command line."""
 
-    plan: Plan
+    plan: PlanT
     kernel: KernelChoice
     clock: Clock | None
     jobs: int
@@ -58,47 +62,65 @@ class Command:
     verbose: bool
 
 
-def parser(description: str) -> argparse.ArgumentParser:
-    """The options of ``aggregate``; values are checked by :func:`read`."""
+AddValue = Callable[..., Any]
+"""Adds an option with a value. A missing value is an empty one: a problem like any other."""
+
+
+def new_parser(program: str, description: str) -> tuple[argparse.ArgumentParser, AddValue]:
+    """A parser without options, and how to add one with a value; values are checked later."""
     made = _Parser(
-        "aggregate.py",
+        program,
         description=description,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         allow_abbrev=False,
     )
-    add = made.add_argument
-    # A missing value is an empty one: a problem like any other, not the end of reading.
-    value = partial(add, nargs="?", const="")
+    return made, partial(made.add_argument, nargs="?", const="")
+
+
+def add_network_options(value: AddValue) -> None:
+    """What is built: figures, policies, links."""
     figures = ",".join(str(figure) for figure in FIGURES)
     value("--figure", default="all", metavar="N[,N…]|all", help=f"figures of the draft: {figures}")
     value("--policy", default="per-flow,per-packet", metavar="NAME[,…]", help=", ".join(Policy))
     value("--weights", default="bandwidth", metavar="NAME", help=" or ".join(Weights))
-    value("--protocol", default="tcp", metavar="NAME", help=" or ".join(PROTOCOLS))
-    value("--udp-rate", metavar="MBPS", help="offered payload in all; without it 1.2 times the ceiling")
-    value("--flows", default="1,8", metavar="N[,N…]", help="parallel flows")
     value("--direction", default="down", metavar="NAME", help="down (to the mobile node) or up")
-    value("--runs", metavar="N", help="runs of each cell, by default 10")
-    value("--duration", metavar="S", help="seconds measured, by default 10")
-    value("--warm-up", default="2", metavar="S", help="seconds before that")
     value("--seed", default="1", metavar="N", help="the same seed gives the same octets")
     value("--encapsulation", default="ipip", metavar="NAME", help=", ".join(ENCAPSULATIONS))
     value("--link", action="append", default=[], metavar="NAME=DOWN/UP:DELAY[,…]", help="change a link")
+
+
+def add_run_options(made: argparse.ArgumentParser, value: AddValue, quick: str) -> None:
+    """Where and how it runs."""
     value("--kernel", default="auto", metavar="NAME", help="auto, guest or host")
     value("--clock", metavar="NAME", help="virtual or real")
     value("--jobs", metavar="N", help="batches at once, by default one per core")
     value("--out", default=str(ROOT / "results"), metavar="DIR", help="parent folder of the results")
-    add("--quick", action="store_true", help=f"{QUICK_RUNS} runs of {QUICK_DURATION:g} s")
-    add("--dry-run", action="store_true", help="print the plan and run nothing")
-    add("--json", action="store_true", help="print summary.json alone on stdout")
-    add("-v", "--verbose", action="store_true", help="say more")
+    made.add_argument("--quick", action="store_true", help=quick)
+    made.add_argument("--dry-run", action="store_true", help="print the plan and run nothing")
+    made.add_argument("--json", action="store_true", help="print summary.json alone on stdout")
+    made.add_argument("-v", "--verbose", action="store_true", help="say more")
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """The options of ``aggregate``; values are checked by :func:`read`."""
+    made, value = new_parser("aggregate.py", description)
+    add_network_options(value)
+    value("--protocol", default="tcp", metavar="NAME", help=" or ".join(PROTOCOLS))
+    value("--udp-rate", metavar="MBPS", help="offered payload in all; without it 1.2 times the ceiling")
+    value("--flows", default="1,8", metavar="N[,N…]", help="parallel flows")
+    value("--runs", metavar="N", help="runs of each cell, by default 10")
+    value("--duration", metavar="S", help="seconds measured, by default 10")
+    value("--warm-up", default="2", metavar="S", help="seconds before that")
+    add_run_options(made, value, f"{QUICK_RUNS} runs of {QUICK_DURATION:g} s")
     return made
 
 
-class _Reader:
+class Reader:
     """Collects problems while values are read."""
 
-    def __init__(self) -> None:
-        self.problems: list[str] = []
+    def __init__(self, unknown: Sequence[str]) -> None:
+        """Begin with the words that are no option."""
+        self.problems = [f"{word}: there is no such option; --help lists them" for word in unknown]
 
     def say(self, option: str, text: str, allowed: str) -> None:
         self.problems.append(f"{option} {text or repr(text)}: allowed is {allowed}")
@@ -139,54 +161,45 @@ class _Reader:
         return tuple(dict.fromkeys(values))
 
 
-def _or(given: str | None, default: float) -> str:
+def or_default(given: str | None, default: float) -> str:
     """What was given, an empty word included, else the default."""
     return str(default) if given is None else given
 
 
-def read(argv: Sequence[str], experiment: str, description: str) -> Command:
-    """Parse and check a command line.
-
-    :raises UsageError: with every problem and what is possible.
-    """
-    given, unknown = parser(description).parse_known_args(argv)
-    r = _Reader()
-    r.problems += [f"{word}: there is no such option; --help lists them" for word in unknown]
+def read_network(r: Reader, given: argparse.Namespace) -> dict[str, Any]:
+    """The values of :func:`add_network_options`, named as the plans have them."""
     figures = FIGURES
     if given.figure != "all":
         names = [str(figure) for figure in FIGURES]
         figures = r.each("--figure", given.figure, lambda word: int(r.choice("--figure", word, names)))
+    links: tuple[AccessLink, ...] = DEFAULT_LINKS
     try:
         links = parse_links(given.link)
     except LinkError as error:
         r.problems += error.problems
-        links = DEFAULT_LINKS
-    policies = r.each("--policy", given.policy, lambda word: Policy(r.choice("--policy", word, list(Policy))))
-    protocol = r.choice("--protocol", given.protocol, PROTOCOLS)
-    if given.udp_rate is not None and protocol != "udp":
-        r.problems.append("--udp-rate: only with --protocol udp")
-    quick = given.quick
-    plan = Plan(
-        experiment=experiment,
-        figures=figures,
-        policies=policies,
-        weights=r.choice("--weights", given.weights, list(Weights)),
-        protocol=protocol,
-        udp_rate=None if given.udp_rate is None else r.rate("--udp-rate", given.udp_rate),
-        flows=r.each("--flows", given.flows, lambda word: r.whole("--flows", word, 1, 1000)),
-        direction=r.choice("--direction", given.direction, DIRECTIONS),
-        runs=r.whole("--runs", _or(given.runs, QUICK_RUNS if quick else 10), 1, 1000),
-        duration=r.seconds("--duration", _or(given.duration, QUICK_DURATION if quick else 10), 0.5, 3600),
-        warm_up=r.seconds("--warm-up", given.warm_up, 0, 3600),
-        seed=r.whole("--seed", given.seed, 0, 2**63 - 1),
-        encapsulation=r.choice("--encapsulation", given.encapsulation, ENCAPSULATIONS),
-        links=links,
-    )
+    return {
+        "figures": figures,
+        "policies": r.each(
+            "--policy", given.policy, lambda word: Policy(r.choice("--policy", word, list(Policy)))
+        ),
+        "weights": r.choice("--weights", given.weights, list(Weights)),
+        "direction": r.choice("--direction", given.direction, DIRECTIONS),
+        "seed": r.whole("--seed", given.seed, 0, 2**63 - 1),
+        "encapsulation": r.choice("--encapsulation", given.encapsulation, ENCAPSULATIONS),
+        "links": links,
+    }
+
+
+def finish(r: Reader, given: argparse.Namespace, plan: PlanT) -> Command[PlanT]:
+    """Read what :func:`add_run_options` has added, and be done.
+
+    :raises UsageError: with every problem found, here and before.
+    """
     kernel = KernelChoice(r.choice("--kernel", given.kernel, list(KernelChoice)))
     clock = None if given.clock is None else Clock(r.choice("--clock", given.clock, list(Clock)))
     if kernel is KernelChoice.HOST and clock is Clock.VIRTUAL:
         r.problems.append("--clock virtual: only the guest kernel has one")
-    jobs = r.whole("--jobs", _or(given.jobs, os.cpu_count() or 1), 1, 256)
+    jobs = r.whole("--jobs", or_default(given.jobs, os.cpu_count() or 1), 1, 256)
     out = Path(given.out)
     try:
         if not given.out:
@@ -196,4 +209,31 @@ def read(argv: Sequence[str], experiment: str, description: str) -> Command:
         r.problems.append(str(error))
     if r.problems:
         raise UsageError(r.problems)
-    return Command(plan, kernel, clock, jobs, out, quick, given.dry_run, given.json, given.verbose)
+    return Command(plan, kernel, clock, jobs, out, given.quick, given.dry_run, given.json, given.verbose)
+
+
+def read(argv: Sequence[str], experiment: str, description: str) -> Command[Plan]:
+    """Parse and check a command line of ``aggregate``.
+
+    :raises UsageError: with every problem and what is possible.
+    """
+    given, unknown = parser(description).parse_known_args(argv)
+    r = Reader(unknown)
+    network = read_network(r, given)
+    protocol = r.choice("--protocol", given.protocol, PROTOCOLS)
+    if given.udp_rate is not None and protocol != "udp":
+        r.problems.append("--udp-rate: only with --protocol udp")
+    quick = given.quick
+    plan = Plan(
+        experiment=experiment,
+        **network,
+        protocol=protocol,
+        udp_rate=None if given.udp_rate is None else r.rate("--udp-rate", given.udp_rate),
+        flows=r.each("--flows", given.flows, lambda word: r.whole("--flows", word, 1, 1000)),
+        runs=r.whole("--runs", or_default(given.runs, QUICK_RUNS if quick else 10), 1, 1000),
+        duration=r.seconds(
+            "--duration", or_default(given.duration, QUICK_DURATION if quick else 10), 0.5, 3600
+        ),
+        warm_up=r.seconds("--warm-up", given.warm_up, 0, 3600),
+    )
+    return finish(r, given, plan)

@@ -8,12 +8,8 @@ guest: no pandas, scipy or matplotlib here.
 
 from __future__ import annotations
 
-import json
-import logging
 import math
-import os
 import shutil
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -21,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.settings import Policy, Weights
+from experiments.guest_job import GuestJob, perform
 from experiments.limits import ceiling_of, payload_of
 from experiments.plan import Plan, Treatment
 from experiments.traffic import INTERVAL, Flows, Measurement, TrafficError, measure
@@ -28,7 +25,6 @@ from topologies.figure import CORRESPONDENT, HOME_ADDRESS
 from topologies.figures import load
 from topologies.links import AccessLink
 from topologies.registered import AgentNetwork, AgentNetworkError
-from topologies.signals import end_on_signals
 
 CALIBRATION_SECONDS = 2.0
 CALIBRATION_PACKETS = 600
@@ -207,58 +203,29 @@ class Batch:
         return {**counted, _RETRANSMITS: sender.retransmitted_segments()}
 
 
-def _write(path: Path, document: object) -> None:
-    """Write so that the host sees all of it at once."""
-    part = path.with_suffix(".part")
-    with part.open("w") as file:
-        json.dump(document, file, indent=1, sort_keys=True)
-        file.flush()
-        os.fsync(file.fileno())
-    part.rename(path)
-
-
-def execute(folder: Path, working_folder: Path) -> None:
-    """Run the batch described in ``folder/job.json``."""
-    job = json.loads((folder / "job.json").read_text())
-    plan = Plan.from_json(job["plan"])
-    order = [Treatment(t["figure"], Policy(t["policy"]), t["flows"]) for t in job["order"]]
-    steps = len(order) + 2
-
-    def progress(done: int, what: str) -> None:
-        _write(folder / "progress.json", {"done": done, "of": steps, "what": what})
-
+def execute(job: GuestJob, working_folder: Path) -> None:
+    """Run the batch of a job."""
+    plan = Plan.from_json(job.document["plan"])
+    order = [Treatment(t["figure"], Policy(t["policy"]), t["flows"]) for t in job.document["order"]]
     outcome: dict[str, Any] = {"problem": None, "best_single_link": {}, "runs": []}
-    progress(0, "building the network")
-    batch = Batch(plan, order[0].figure, folder, working_folder)
+    job.begin(len(order) + 2, "building the network")
+    batch = Batch(plan, order[0].figure, job.folder, working_folder)
     try:
         batch.start()
-        progress(1, "calibrating")
+        job.progress(1, "calibrating")
         outcome["best_single_link"] = batch.calibrate()
         outcome["sysctls"] = batch.sysctls()
         outcome["counters_before"] = batch.kernel_facts()
         for number, treatment in enumerate(order):
-            progress(number + 2, f"{treatment.policy.value}, {treatment.flows} flows")
+            job.progress(number + 2, f"{treatment.policy.value}, {treatment.flows} flows")
             outcome["runs"].append(batch.run(treatment, number))
         outcome["counters_after"] = batch.kernel_facts()
     except (BatchError, AgentNetworkError) as error:
         outcome["problem"] = str(error)
     finally:
         batch.stop()
-    _write(folder / "outcome.json", outcome)
-    progress(steps, "done")
-
-
-def main() -> None:
-    """``python -m experiments.batch FOLDER WORKING_FOLDER``."""
-    logging.basicConfig(level=logging.WARNING)
-    end_on_signals()
-    working_folder = Path(sys.argv[2])
-    working_folder.mkdir(parents=True)
-    try:
-        execute(Path(sys.argv[1]), working_folder)
-    finally:
-        shutil.rmtree(working_folder)
+    job.leave(outcome)
 
 
 if __name__ == "__main__":
-    main()
+    perform(execute)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from agents.settings import Policy
@@ -22,6 +22,8 @@ DIRECTIONS = ("down", "up")
 PROTOCOLS = ("tcp", "udp")
 ENCAPSULATIONS = ("ipip",)
 _SEED_BITS = 63
+_PAUSE = 2.0
+"""Seconds between two runs, rounded up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class Plan:
                 chance = random.Random(f"{self.experiment}/{self.seed}/{figure}/{repetition}")
                 order = [treatment for treatment in self.treatments() if treatment.figure == figure]
                 chance.shuffle(order)
-                yield Batch(figure, repetition, chance.getrandbits(_SEED_BITS), tuple(order))
+                yield Batch(self, figure, repetition, chance.getrandbits(_SEED_BITS), tuple(order))
 
     def as_json(self) -> dict[str, Any]:
         """For the manifest and for the guest."""
@@ -92,6 +94,7 @@ class Plan:
 class Batch:
     """One guest boot."""
 
+    plan: Plan = field(compare=False, repr=False)
     figure: int
     repetition: int
     seed: int
@@ -101,3 +104,31 @@ class Batch:
     def name(self) -> str:
         """Names the batch's folder."""
         return f"figure{self.figure}-run{self.repetition + 1:03d}"
+
+    @property
+    def program(self) -> str:
+        """The module that runs inside the guest."""
+        return "experiments.batch"
+
+    @property
+    def steps(self) -> int:
+        """Building, calibrating, one per run."""
+        return len(self.order) + 2
+
+    @property
+    def seconds_per_run(self) -> float:
+        """Seconds of traffic."""
+        return self.plan.warm_up + self.plan.duration
+
+    @property
+    def network_seconds(self) -> float:
+        """Seconds of network time of all runs."""
+        return len(self.order) * (self.seconds_per_run + _PAUSE)
+
+    def job(self) -> dict[str, Any]:
+        """What the program reads."""
+        order = [
+            {"figure": treatment.figure, "policy": treatment.policy.value, "flows": treatment.flows}
+            for treatment in self.order
+        ]
+        return {"plan": self.plan.as_json(), "order": order}

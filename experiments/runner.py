@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from experiments.plan import Batch, Plan
+from experiments.work import Batch, Outcome
 from topologies.lab.guest import Folder, GuestError, Job
 from topologies.lab.guest_kernel import ROOT
 from topologies.lab.lab import Lab, Running
@@ -28,8 +27,6 @@ _BOOT_LIMIT = 180.0
 _SLOWDOWN = 20.0
 """Wall-clock seconds allowed for each second of network time."""
 _FIXED_NETWORK_TIME = 60.0
-
-Outcome = Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -52,15 +49,9 @@ class Finished:
     wall_seconds: float
 
 
-def steps_of(batch: Batch) -> int:
-    """Steps of a batch's progress: building, calibrating, one per run."""
-    return len(batch.order) + 2
-
-
-def wall_limit(plan: Plan, batch: Batch) -> float:
+def wall_limit(batch: Batch) -> float:
     """Wall-clock seconds after which a batch counts as hung."""
-    network_time = _FIXED_NETWORK_TIME + len(batch.order) * (plan.warm_up + plan.duration + 2)
-    return _BOOT_LIMIT + _SLOWDOWN * network_time
+    return _BOOT_LIMIT + _SLOWDOWN * (_FIXED_NETWORK_TIME + batch.network_seconds)
 
 
 def _failed(problem: str) -> Outcome:
@@ -70,11 +61,11 @@ def _failed(problem: str) -> Outcome:
 class _Slot:
     """A batch under way."""
 
-    def __init__(self, plan: Plan, lab: Lab, batch: Batch, folder: Path) -> None:
+    def __init__(self, lab: Lab, batch: Batch, folder: Path) -> None:
         self.batch = batch
         self.folder = folder
         self.begun = time.monotonic()
-        self.limit = self.begun + wall_limit(plan, batch)
+        self.limit = self.begun + wall_limit(batch)
         guest = lab.guest_kernel is not None
         seen = GUEST_FOLDER if guest else folder
         # On the host, several runs may stand side by side: each has its own.
@@ -85,7 +76,7 @@ class _Slot:
                     str(ROOT / ".venv/bin/python"),
                     "-P",
                     "-m",
-                    "experiments.batch",
+                    batch.program,
                     str(seen),
                     str(working),
                 ],
@@ -101,7 +92,7 @@ class _Slot:
             told = json.loads((self.folder / "progress.json").read_text())
             return Progress(self.batch, told["done"], told["of"], told["what"])
         except (OSError, ValueError, KeyError):
-            return Progress(self.batch, 0, steps_of(self.batch), "starting")
+            return Progress(self.batch, 0, self.batch.steps, "starting")
 
     def ended(self) -> bool:
         return self.running.poll() or time.monotonic() > self.limit
@@ -131,7 +122,6 @@ class _Slot:
 
 
 def run(
-    plan: Plan,
     lab: Lab,
     batches: Iterable[Batch],
     make_folder: Callable[[Batch], Path],
@@ -154,7 +144,7 @@ def run(
                 batch = waiting.pop(0)
                 begun = time.monotonic()
                 try:
-                    slot = _Slot(plan, lab, batch, make_folder(batch))
+                    slot = _Slot(lab, batch, make_folder(batch))
                 except GuestError as error:
                     if not (active or finished):
                         raise
@@ -171,7 +161,5 @@ def run(
                     finished.append(slot.finish())
                     stack.close()
                     active.remove((slot, stack))
-                    report(
-                        Progress(slot.batch, steps_of(slot.batch), steps_of(slot.batch), "done", ended=True)
-                    )
+                    report(Progress(slot.batch, slot.batch.steps, slot.batch.steps, "done", ended=True))
     return sorted(finished, key=lambda done: order[done.batch.name])

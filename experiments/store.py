@@ -16,8 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from experiments.plan import Batch, Plan
-from experiments.summary import samples
+from experiments.work import Batch, Outcome, Plan, Table
 from topologies.lab.guest_kernel import ROOT
 from topologies.lab.lab import Lab
 
@@ -79,30 +78,30 @@ class ResultFolder:
         except OSError as error:
             raise StoreError(f"--out {parent}: {error.strerror}: {error.filename}") from None
 
-    def batch_folder(self, batch: Batch, plan: Plan) -> Path:
+    def batch_folder(self, batch: Batch) -> Path:
         """Make a batch's folder with its job in it."""
         folder = self.path / "raw" / batch.name
         folder.mkdir()
-        order = [
-            {"figure": treatment.figure, "policy": treatment.policy.value, "flows": treatment.flows}
-            for treatment in batch.order
-        ]
-        write_json(folder / "job.json", {"plan": plan.as_json(), "order": order})
+        write_json(folder / "job.json", batch.job())
         return folder
 
     def finish(
         self,
         plan: Plan,
         lab: Lab,
-        outcomes: Sequence[tuple[Batch, Mapping[str, Any]]],
+        outcomes: Sequence[tuple[Batch, Outcome]],
+        samples: Table,
         summary: Mapping[str, Any],
         wall_clock: Mapping[str, Any],
     ) -> None:
-        """Write everything but the figures."""
+        """Write everything but the figures.
+
+        :param samples: what goes into ``samples.csv``.
+        """
         write_json(self.path / "summary.json", summary)
         write_json(self.path / "manifest.json", _manifest(plan, lab, outcomes, summary))
         write_json(self.path / "wallclock.json", wall_clock)
-        header, rows = samples(plan, outcomes)
+        header, rows = samples
         with (self.path / "samples.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(header)
@@ -142,7 +141,7 @@ def _commit() -> str | None:
 def _manifest(
     plan: Plan,
     lab: Lab,
-    outcomes: Sequence[tuple[Batch, Mapping[str, Any]]],
+    outcomes: Sequence[tuple[Batch, Outcome]],
     summary: Mapping[str, Any],
 ) -> dict[str, Any]:
     return {

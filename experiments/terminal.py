@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from experiments.plan import Batch, Plan
+from experiments.plan import Plan
 from experiments.runner import Progress as Step
-from experiments.runner import steps_of
+from experiments.work import Batch
 
 WIDTH_WITHOUT_TERMINAL = 116
 
@@ -43,7 +43,7 @@ class Display:
             console=console,
             disable=not self._live,
         )
-        self._all = self._progress.add_task("all batches", total=sum(steps_of(batch) for batch in batches))
+        self._all = self._progress.add_task("all batches", total=sum(batch.steps for batch in batches))
         self._tasks: dict[str, TaskID] = {}
         self._done: dict[str, int] = {}
         self._batches = len(batches)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from experiments import aggregate as experiment
+from experiments import command
 from tests.net.aggregate_commands import SLOW_LINKS, aggregate
 from topologies.lab.guest import Clock, Job
 from topologies.lab.guest_kernel import GuestKernel
@@ -97,7 +98,7 @@ def fail(
     request: pytest.FixtureRequest,
 ) -> Failure:
     """A run with the fault that the test names."""
-    monkeypatch.setattr(experiment, "choose", lambda *_: FaultyLab(lab, request.param))
+    monkeypatch.setattr(command, "choose", lambda *_: FaultyLab(lab, request.param))
     code = experiment.main([*WORDS, "--json", "--out", str(tmp_path)])
     said = capfd.readouterr()
     return Failure(

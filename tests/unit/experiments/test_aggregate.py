@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from experiments import aggregate, figures, plot, runner, store
+from experiments import aggregate, command, figures, plot, runner, store
 from experiments.plan import Batch, Plan
 from tests.unit.experiments.experiment_lab import CEILING, Behaviour, FakeLab, leave, outcome_of, run_of
 from topologies.lab.guest import GuestError, Job
@@ -53,7 +53,7 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Use:
         lab = FakeLab(behaviour)
         if not draw:  # a matter of test_figures, and slow
             monkeypatch.setattr(figures, "aggregate", lambda summary, folder: [])  # noqa: ARG005
-        monkeypatch.setattr(aggregate, "choose", lambda kernel, clock: lab)  # noqa: ARG005
+        monkeypatch.setattr(command, "choose", lambda kernel, clock: lab)  # noqa: ARG005
         return lab
 
     return put
@@ -203,7 +203,7 @@ def test_a_missing_kernel_is_bad_usage_too(
     def choose(kernel: object, clock: object) -> None:  # noqa: ARG001
         raise LabError(problems)
 
-    monkeypatch.setattr(aggregate, "choose", choose)
+    monkeypatch.setattr(command, "choose", choose)
     assert aggregate.main(["--json", "--out", str(tmp_path / "new")]) == 2
     assert json.loads(capsys.readouterr().out)["problems"] == problems
     assert list(tmp_path.iterdir()) == []

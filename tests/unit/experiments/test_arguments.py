@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from agents.settings import Policy
 from experiments.arguments import Command, UsageError, read
-from experiments.plan import FIGURES
+from experiments.plan import FIGURES, Plan
 from topologies.lab.guest import Clock
 from topologies.lab.guest_kernel import ROOT
 from topologies.lab.lab import KernelChoice
@@ -40,7 +40,7 @@ NO_NUMBERS = [
 ]
 
 
-def command(*words: str) -> Command:
+def command(*words: str) -> Command[Plan]:
     return read(words, "aggregate", "description")
 
 

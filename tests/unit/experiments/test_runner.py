@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from experiments import runner
-from experiments.plan import Batch
-from experiments.runner import Finished, Progress, run, steps_of, wall_limit
+from experiments.runner import Finished, Progress, run, wall_limit
+from experiments.work import Batch
 from tests.unit.experiments.experiment_lab import PLAN, Behaviour, FakeLab, by_plan, leave, outcome_of
 from topologies.lab.guest import GuestError, Job
 
@@ -38,7 +38,7 @@ def make_folder(tmp_path: Path) -> Callable[[Batch], Path]:
 def go(make_folder: Callable[[Batch], Path]) -> Callable[..., list[Finished]]:
     def start(lab: FakeLab, jobs: int = 1, told: list[Progress] | None = None) -> list[Finished]:
         said: list[Progress] = [] if told is None else told
-        return run(PLAN, lab.as_lab(), BATCHES, make_folder, jobs, said.append)
+        return run(lab.as_lab(), BATCHES, make_folder, jobs, said.append)
 
     return start
 
@@ -126,7 +126,7 @@ def test_a_batch_that_hangs_is_ended(go: Go, tmp_path: Path, monkeypatch: pytest
     def hang(folder: Path, job: Job) -> None:  # noqa: ARG001
         (folder / "progress.json").write_text(json.dumps({"done": 1, "of": 6, "what": "calibrating"}))
 
-    monkeypatch.setattr(runner, "wall_limit", lambda plan, batch: 0.01)  # noqa: ARG005
+    monkeypatch.setattr(runner, "wall_limit", lambda batch: 0.01)  # noqa: ARG005
     lab = FakeLab(failing(hang))
     told: list[Progress] = []
     finished = go(lab, 1, told)
@@ -145,7 +145,7 @@ def test_each_batch_is_reported_as_ended_once(go: Go) -> None:
     told: list[Progress] = []
     go(FakeLab(by_plan(PLAN)), 2, told)
     assert sorted(step.batch.name for step in told if step.ended) == NAMES
-    assert all(step.of == steps_of(step.batch) == len(PLAN.treatments()) + 2 for step in told)
+    assert all(step.of == step.batch.steps == len(PLAN.treatments()) + 2 for step in told)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
@@ -182,4 +182,4 @@ def test_a_later_guest_that_cannot_start_costs_only_its_own_batch(go: Go) -> Non
 
 def test_the_wall_clock_limit_grows_with_the_work() -> None:
     # 180 s to boot; 20 s for each of 60 and of (2 + 10 + 2) seconds in each of four runs.
-    assert wall_limit(PLAN, BATCHES[0]) == 180 + 20 * (60 + 4 * 14)
+    assert wall_limit(BATCHES[0]) == 180 + 20 * (60 + 4 * 14)

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The inside of a batch: its job, its progress, and what it leaves, as files that the host reads."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from topologies.signals import end_on_signals
+
+
+class GuestJob:
+    """A batch's folder as the program inside the lab kernel sees it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read ``job.json`` in ``folder``."""
+        self.folder = folder
+        self.document: dict[str, Any] = json.loads((folder / "job.json").read_text())
+        self._of = 0
+
+    def begin(self, steps: int, what: str) -> None:
+        """Say how many steps there will be, and what the first one is."""
+        self._of = steps
+        self.progress(0, what)
+
+    def progress(self, done: int, what: str) -> None:
+        """Say how many steps are done, and what comes now."""
+        _write(self.folder / "progress.json", {"done": done, "of": self._of, "what": what})
+
+    def leave(self, outcome: Mapping[str, Any]) -> None:
+        """Write what came of the batch; the end."""
+        _write(self.folder / "outcome.json", outcome)
+        self.progress(self._of, "done")
+
+
+def _write(path: Path, document: object) -> None:
+    """Write so that the host sees all of it at once."""
+    part = path.with_suffix(".part")
+    with part.open("w") as file:
+        json.dump(document, file, indent=1, sort_keys=True)
+        file.flush()
+        os.fsync(file.fileno())
+    part.rename(path)
+
+
+def perform(execute: Callable[[GuestJob, Path], None]) -> None:
+    """``python -m PROGRAM FOLDER WORKING_FOLDER``: execute the job of FOLDER with a folder for the agents."""
+    logging.basicConfig(level=logging.WARNING)
+    end_on_signals()
+    working_folder = Path(sys.argv[2])
+    working_folder.mkdir(parents=True)
+    try:
+        execute(GuestJob(Path(sys.argv[1])), working_folder)
+    finally:
+        shutil.rmtree(working_folder)
