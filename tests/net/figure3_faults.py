@@ -13,6 +13,7 @@ from typing import Any
 from unittest import mock
 
 from experiments import batch
+from experiments.guest_job import perform
 from topologies import figure
 from topologies.links import AccessLink, Shaper, shaper
 from topologies.mobile_ip import MobileIPDomain
@@ -50,4 +51,4 @@ FAULTS = {
 
 if __name__ == "__main__":
     with mock.patch.object(figure, *FAULTS[sys.argv.pop(1)]):
-        batch.main()
+        perform(batch.execute)
