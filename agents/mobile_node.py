@@ -295,11 +295,13 @@ class MobileNode:
     def _find_home(self, now: float) -> None:
         """Notice arrival on the home link, the home agent's consent, and departure (FACTS G32)."""
         home = self._home
+        if home is not None and self._discoveries[home.interface].home is None:
+            self._leave_home(home, now)
+            home = None
         if home is None:
+            # Also straight from one home link to another: no registration in between.
             if not self._stopping:
                 self._arrive_home(now)
-        elif self._discoveries[home.interface].home is None:
-            self._leave_home(home, now)
         elif home.departure.answered and not home.settled:
             home.settled = True
             for link in self._links.values():

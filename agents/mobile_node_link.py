@@ -300,17 +300,13 @@ class Link:
         """Register in another way from now on, or not at all."""
         if plan is not None and self.plan is not None:
             self.silent = 0
-            if plan.attachment != self.plan.attachment:
-                self.failures = 0
         self.plan = plan
-        if plan is None:
+        if plan is None or (self.failures and self.asked == plan):
+            # Asked for lately: asked again at once, it would count as one more failure, and the choice
+            # of the one interface would turn on itself.
             return
-        if self.binding is not None and self.binding.plan == plan:
-            self.due = self.binding.renewal
-        elif self.failures == 0 or self.asked != plan:
-            self.due = now
-        # Else the same was asked lately: asked again at once, it would count as one more failure,
-        # and the choice of the one interface would turn on itself.
+        self.failures = 0  # what failed was asked of another agent, or in another way
+        self.due = self.binding.renewal if self.binding is not None and self.binding.plan == plan else now
 
     def link_event(self, now: float) -> None:
         """The kernel reports a change: unless the binding outlives it, register at once."""

@@ -8,6 +8,8 @@ import pytest
 from tests.unit.mobile_node.mobile_node_lab import (
     DOWN,
     EVDO,
+    OTHER_AGENT,
+    OTHER_CARE_OF,
     WIFI,
     D,
     Lab,
@@ -293,3 +295,36 @@ def test_the_choice_of_the_one_interface_stands_until_something_happens() -> Non
     before = node.machine.status(node.now)
     node.do(node.machine.timer("none", node.now))
     assert node.machine.status(node.now) == before
+
+
+def test_the_chosen_interface_does_not_repeat_a_denied_renewal_early() -> None:
+    node = lab(interface("wifi", 1), interface("evdo", 2), enable_multiple_tunnel_support=False)
+    node.start("evdo")
+    node.answer(node.take())
+    for _ in range(3):
+        node.answer(node.wait(), code=128)
+    node.change("wifi", up(WIFI))
+    node.advance(6.9)
+    assert {request.packet.interface for request in node.sent} == {"wifi"}
+    node.sent.clear()
+    node.advance(2)  # wifi has stayed silent three times; EV-DO may ask again 20 s after its denial
+    assert node.sent == []
+    before = node.machine.status(node.now)
+    assert node.do(node.machine.timer("none", node.now)) == []
+    assert node.machine.status(node.now) == before
+
+
+def test_another_foreign_agent_is_a_new_chance_for_its_interface() -> None:
+    node = visitor(enable_multiple_tunnel_support=False)
+    node.do(node.machine.start({"wifi": up(), "evdo": up(EVDO)}, node.now))
+    node.hear(advertisement())
+    while node.row("wifi")["attempts"] < 3:
+        request = node.wait()
+        if request.packet.interface == "wifi":
+            node.answer(request, code=128)
+        node.hear(advertisement())
+    node.hear(advertisement(lifetime=0))
+    node.answer(node.wait())
+    node.hear(advertisement(care_of=[OTHER_CARE_OF]), source=OTHER_AGENT)
+    assert node.do(node.machine.timer("none", node.now)) == []
+    assert node.wait(1.1).care_of_address == OTHER_CARE_OF

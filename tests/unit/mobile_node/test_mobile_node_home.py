@@ -303,3 +303,15 @@ def test_timer_of_somebody_else_does_no_harm() -> None:
     node.do(node.machine.timer("another", node.now))
     assert node.effects == []
     assert node.timers == timers
+
+
+def test_from_one_home_link_to_another_without_a_registration_in_between() -> None:
+    node = registered()
+    arrive(node)
+    node.answer(node.take(), lifetime=0)
+    node.hear(AT_HOME, "wifi", HOME_AGENT, "02::ha")
+    node.advance(1.0)
+    node.change("home0", DOWN)
+    assert [(r.lifetime, r.packet.interface) for r in node.sent] == [(0, "wifi")]
+    node.answer(node.take(), lifetime=0)
+    assert node.machine.status(node.now)["at_home"] == {"interface": "wifi", "deregistered": True}
