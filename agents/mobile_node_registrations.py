@@ -336,10 +336,7 @@ class Registrations:
         plan = link.asked
         assert plan is not None
         extension = pending.multiple_tunnel_request
-        alone = extension is None or extension.overwrite or reply.code != ReplyCode.ACCEPTED
-        for other in self._links.values():
-            if alone and other is not link:
-                other.binding = None
+        self._forget_replaced(link, extension, reply)
         new = link.binding is None
         link.bind(plan, protected_extensions(reply), pending.sent, granted)
         bulk = extension is not None and extension.bulk
@@ -383,6 +380,8 @@ class Registrations:
             {**_names(link), "reason": str(code), "text": describe_code(code, self._profile)},
             warning=True,
         )
+        if code != reply.code:
+            self._undo(link, pending, reply, now)
         if verdict is Verdict.ACCEPTED:
             link.binding = None
         elif verdict is Verdict.DENIED_BY_HOME_AGENT:
@@ -400,6 +399,25 @@ class Registrations:
             link.due = now
         elif code == ReplyCode.FA_INVALID_CARE_OF_ADDRESS:
             link.try_next_care_of_address()
+
+    def _undo(self, link: Link, pending: Pending, reply: RegistrationReply, now: float) -> None:
+        """End what the home agent has granted but the foreign agent does not honour (RFC 4636 §5)."""
+        plan = link.asked
+        assert plan is not None
+        extension = pending.multiple_tunnel_request
+        self._forget_replaced(link, extension, reply)
+        link.binding = None
+        until = pending.sent + min(reply.lifetime, pending.request.lifetime)
+        self.departures.append(depart_one(link, plan, until, now))
+
+    def _forget_replaced(
+        self, link: Link, extension: MultipleTunnelRequest | None, reply: RegistrationReply
+    ) -> None:
+        """The home agent has deleted the other bindings for this one (FACTS G13, G23)."""
+        if extension is None or extension.overwrite or reply.code != ReplyCode.ACCEPTED:
+            for other in self._links.values():
+                if other is not link:
+                    other.binding = None
 
 
 def _names(link: Link) -> Fields:

@@ -273,16 +273,53 @@ def test_association_may_be_kept_under_the_care_of_address() -> None:
     assert node.take().types == [127, 32, 33]
 
 
+OBJECTION = bytes([45, 2, 0, 68])
+"""FA Error extension (RFC 4636 §3): the home agent failed authentication."""
+
+
 def test_objection_of_the_foreign_agent_to_an_acceptance() -> None:
     node = visitor()
     node.change("wifi", up())
     node.hear(advertisement(lifetime=60))
-    request = node.take()
-    node.answer(request, after=bytes([45, 2, 0, 71]))
-    assert node.row("wifi")["last_code"] == 71
+    node.answer(node.take(), after=OBJECTION)
+    assert node.row("wifi")["last_code"] == 68
     assert node.paths == ()
+    departure = node.wait(0.1)
+    assert (departure.lifetime, departure.binding_id, departure.overwrite) == (0, 1, False)
+    assert (departure.care_of_address, departure.packet.destination) == (FOREIGN_CARE_OF, FOREIGN_AGENT)
+    node.answer(departure)
+    assert node.events("deregistered")
     node.answer(node.wait(), after=bytes([45, 2, 0, 200]))
     assert node.paths, "a status that is no foreign agent's means nothing"
+
+
+def test_objection_to_a_renewal_ends_the_binding() -> None:
+    node = visiting()
+    node.hear(advertisement(lifetime=1800))
+    while (request := node.wait()).packet.interface != "wifi":
+        node.answer(request)
+    node.answer(request, after=OBJECTION)
+    assert [path.binding_id for path in node.paths] == [2]
+    assert (node.wait(0.1).lifetime, node.states()["wifi"]) == (0, "denied")
+
+
+def test_objection_to_what_has_replaced_all_other_bindings() -> None:
+    node = visiting()
+    node.hear(advertisement(lifetime=600))
+    while (request := node.wait()).packet.interface != "wifi":
+        node.answer(request)
+    node.answer(request, code=1, after=OBJECTION)
+    assert node.paths == (), "code 1: the home agent has no other binding left"
+
+
+def test_objection_to_a_denial_says_nothing_new() -> None:
+    node = visitor()
+    node.change("wifi", up())
+    node.hear(advertisement(lifetime=60))
+    node.answer(node.take(), code=130, after=OBJECTION)
+    assert node.row("wifi")["last_code"] == 130
+    node.advance(4)
+    assert node.sent == [], "there is no binding to be ended"
 
 
 def test_other_denial_by_the_foreign_agent_is_repeated() -> None:
