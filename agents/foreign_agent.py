@@ -36,11 +36,13 @@ from agents.foreign_agent_reply import (
 from agents.foreign_agent_reports import identity, names, registration_report
 from agents.foreign_agent_request import Asked, RequestCheck, read
 from agents.foreign_agent_status import pending_row, tunnel_row, visitor_row
+from agents.path_weights import set_bandwidth
 from agents.requests import FLAG_D, DeniedError, DiscardedError
 from agents.settings import ForeignAgentSettings
 from agents.visitors import (
     Attachment,
     KeepaliveTimer,
+    Visitor,
     VisitorKey,
     VisitorList,
     VisitorTable,
@@ -60,7 +62,6 @@ from agents.wire import (
     decode_registration,
 )
 
-_MAXIMUM_BANDWIDTH = 0xFFFF_FFFF
 _IP_IN_IP = 4
 _SEQUENCE_BITS = 0xFFFF
 _FRAGMENTATION_NEEDED = 4
@@ -203,17 +204,19 @@ class ForeignAgent:
         :param home_address: None: of every mobile node that has an entry of this Binding-Id.
         :raises ValueError: if ``kbytes`` is negative or has more than 32 bits.
         """
-        if not 0 <= kbytes <= _MAXIMUM_BANDWIDTH:
-            raise ValueError(f"bandwidth {kbytes}: choose 0 to {_MAXIMUM_BANDWIDTH} kilobytes per second")
-        effects: list[Effect] = []
-        for visitor in self._table.all():
+
+        def install(visitor: Visitor, bandwidth: int | None) -> list[Effect]:
             address = visitor.key.home_address
-            if visitor.key.binding_id == binding_id and home_address in (None, address):
-                changed = replace(visitor, bandwidth_kbytes=kbytes or None)
-                visitors = {**self._table.of(address), visitor.key: changed}
-                effects += self._table.replace(address, visitors, now.monotonic)
-                effects.append(Report("bandwidth-set", {**identity(visitor), "kbytes": kbytes}))
-        return effects or [Report("bandwidth-not-set", {"binding_id": binding_id}, warning=True)]
+            changed = replace(visitor, bandwidth_kbytes=bandwidth)
+            visitors = {**self._table.of(address), visitor.key: changed}
+            return self._table.replace(address, visitors, now.monotonic)
+
+        meant = [
+            visitor
+            for visitor in self._table.all()
+            if visitor.key.binding_id == binding_id and home_address in (None, visitor.key.home_address)
+        ]
+        return set_bandwidth(binding_id, kbytes, meant, install, identity)
 
     def status(self, now: Instant) -> dict[str, Any]:
         """The state as JSON can hold it, for people and tests."""

@@ -35,6 +35,7 @@ from agents.home_agent_security import (
     sign,
 )
 from agents.home_agent_status import status
+from agents.path_weights import set_bandwidth
 from agents.requests import FLAG_S, DeniedError, DiscardedError, is_unicast
 from agents.settings import HomeAgentSettings
 from agents.wire import (
@@ -46,7 +47,6 @@ from agents.wire import (
     decode_registration,
 )
 
-_MAXIMUM_BANDWIDTH = 0xFFFF_FFFF
 _TUNNEL_DATA = bytes([MessageType.TUNNEL_DATA])
 _NOTHING = Grant(tunnel=None, keepalive_source=None, lifetime=0)
 
@@ -142,16 +142,18 @@ class HomeAgent:
         :param home_address: None: of every mobile node that has a binding of this Binding-Id.
         :raises ValueError: if ``kbytes`` is negative or has more than 32 bits.
         """
-        if not 0 <= kbytes <= _MAXIMUM_BANDWIDTH:
-            raise ValueError(f"bandwidth {kbytes}: choose 0 to {_MAXIMUM_BANDWIDTH} kilobytes per second")
-        effects: list[Effect] = []
-        for binding in self._table.all():
-            if binding.binding_id == binding_id and home_address in (None, binding.home_address):
-                bindings = dict(self._table.of(binding.home_address))
-                bindings[binding_id] = replace(binding, bandwidth_kbytes=kbytes or None)
-                effects += self._change(binding.home_address, bindings, "changed", now)
-                effects.append(Report("bandwidth-set", {**_identity(binding), "kbytes": kbytes}))
-        return effects or [Report("bandwidth-not-set", {"binding_id": binding_id}, warning=True)]
+
+        def install(binding: Binding, bandwidth: int | None) -> list[Effect]:
+            bindings = dict(self._table.of(binding.home_address))
+            bindings[binding_id] = replace(binding, bandwidth_kbytes=bandwidth)
+            return self._change(binding.home_address, bindings, "changed", now)
+
+        meant = [
+            binding
+            for binding in self._table.all()
+            if binding.binding_id == binding_id and home_address in (None, binding.home_address)
+        ]
+        return set_bandwidth(binding_id, kbytes, meant, install, _identity)
 
     def status(self, now: Instant) -> dict[str, Any]:
         """The state as JSON can hold it, for people and tests."""

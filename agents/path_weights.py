@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple, TypeVar
 
-from agents.effects import AccessLink, Path, Tunnel
+from agents.effects import AccessLink, Effect, Path, Report, Tunnel
 from agents.settings import Weights
 
 _KBIT_PER_KBYTE = 8
+_MAXIMUM_KBYTES = 0xFFFF_FFFF
+Entry = TypeVar("Entry")
+"""A home agent's binding or a foreign agent's visitor."""
 
 
 class Way(NamedTuple):
@@ -43,3 +46,27 @@ def weigh(ways: Iterable[Way], weights: Weights) -> tuple[Path, ...]:
                 way.through, first.weight + weight, first.binding_id, first.bandwidth + bandwidth
             )
     return tuple(merged.values())
+
+
+def set_bandwidth(
+    binding_id: int,
+    kbytes: int,
+    entries: Iterable[Entry],
+    install: Callable[[Entry, int | None], list[Effect]],
+    identity: Callable[[Entry], Mapping[str, str | int | float | bool | None]],
+) -> list[Effect]:
+    """Weigh the entries of a Binding-Id by another bandwidth, by order of an operator.
+
+    :param kbytes: kilobytes per second; 0: unknown.
+    :param entries: those with the Binding-Id that are meant.
+    :param install: puts an entry with this bandwidth (None: unknown) in place of the former.
+    :param identity: what a report calls an entry.
+    :raises ValueError: if ``kbytes`` is negative or has more than 32 bits; nothing is changed then.
+    """
+    if not 0 <= kbytes <= _MAXIMUM_KBYTES:
+        raise ValueError(f"bandwidth {kbytes}: choose 0 to {_MAXIMUM_KBYTES} kilobytes per second")
+    effects: list[Effect] = []
+    for entry in entries:
+        effects += install(entry, kbytes or None)
+        effects.append(Report("bandwidth-set", {**identity(entry), "kbytes": kbytes}))
+    return effects or [Report("bandwidth-not-set", {"binding_id": binding_id}, warning=True)]
