@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from agents.effects import Encapsulation
 from agents.settings import Policy, Weights
 from experiments.guest_job import GuestJob, perform
 from experiments.limits import ceiling_of, payload_of
@@ -64,7 +65,9 @@ class Batch:
         self._folder = folder
         self._raw = folder / "raw"
         self._raw.mkdir(exist_ok=True)
-        self._topology = load(figure)(plan.links, weights=Weights(plan.weights))
+        self._topology = load(figure)(
+            plan.links, weights=Weights(plan.weights), encapsulation=Encapsulation(plan.encapsulation)
+        )
         self._agents = AgentNetwork(self._topology, working_folder)
         self._net = self._agents.net
 

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from agents.settings import Policy
+from topologies.encapsulations import BUILT_ENCAPSULATIONS
 from topologies.figures import available
 from topologies.links import AccessLink
 
@@ -20,7 +21,7 @@ FIGURES = available()
 """The figures of the draft that can be built."""
 DIRECTIONS = ("down", "up")
 PROTOCOLS = ("tcp", "udp")
-ENCAPSULATIONS = ("ipip",)
+ENCAPSULATIONS = tuple(encapsulation.value for encapsulation in BUILT_ENCAPSULATIONS)
 _SEED_BITS = 63
 _PAUSE = 2.0
 """Seconds between two runs, rounded up."""

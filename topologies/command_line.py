@@ -11,7 +11,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
+from agents.effects import Encapsulation
 from agents.settings import Policy, Weights
+from topologies.encapsulations import BUILT_ENCAPSULATIONS
 from topologies.figures import available, load
 from topologies.lab.guest import Clock
 from topologies.lab.lab import KernelChoice
@@ -39,6 +41,7 @@ class Scene:
     links: tuple[AccessLink, ...]
     policy: Policy
     weights: Weights
+    encapsulation: Encapsulation
     node: str
     argv: tuple[str, ...]
     redirected: tuple[bool, bool]
@@ -57,6 +60,7 @@ class Scene:
             links=tuple(AccessLink(**link) for link in values["links"]),
             policy=Policy(values["policy"]),
             weights=Weights(values["weights"]),
+            encapsulation=Encapsulation(values["encapsulation"]),
             node=values["node"],
             argv=tuple(values["argv"]),
             redirected=(values["redirected"][0], values["redirected"][1]),
@@ -90,13 +94,26 @@ def parser() -> argparse.ArgumentParser:
     add("--link", nargs="?", action="append", default=[], metavar="NAME=DOWN/UP:DELAY[,…]", help="Mbit/s, ms")
     add("--policy", nargs="?", default=Policy.PER_FLOW.value, metavar="NAME", help=", ".join(Policy))
     add("--weights", nargs="?", default=Weights.EQUAL.value, metavar="NAME", help=", ".join(Weights))
+    add(
+        "--encapsulation",
+        nargs="?",
+        default=Encapsulation.IPIP.value,
+        metavar="NAME",
+        help=", ".join(BUILT_ENCAPSULATIONS),
+    )
     # For --help: read() cuts off the word and all that follows, which belongs to the command.
     add(_EXEC, nargs="?", metavar="NODE ARGV…", help="by default: mn mipctl bindings; takes all the rest")
     return made
 
 
-def _choice(option: str, text: str | None, kind: type[_Choice], problems: list[str]) -> _Choice:
-    allowed = list(kind)
+def _choice(
+    option: str,
+    text: str | None,
+    kind: type[_Choice],
+    problems: list[str],
+    some: Sequence[_Choice] | None = None,
+) -> _Choice:
+    allowed = list(some or kind)
     if text in allowed:
         return kind(text)
     given = "without a value" if text is None else repr(text)
@@ -152,11 +169,14 @@ def read(argv: Sequence[str], folder: Path, redirected: tuple[bool, bool]) -> Re
     links = _links(given.link, problems)
     policy = _choice("--policy", given.policy, Policy, problems)
     weights = _choice("--weights", given.weights, Weights, problems)
+    encapsulation = _choice(
+        "--encapsulation", given.encapsulation, Encapsulation, problems, BUILT_ENCAPSULATIONS
+    )
     node, *command = _command(argv[cut + 1 :] if cut < len(argv) else None, figure, problems) or ("",)
     if any(folder.is_relative_to(special) for special in _SPECIAL_FOLDERS):
         # The guest has its own; the host's must not lie over them.
         problems.append(f"the current folder {folder} belongs to the system; call this from another one")
     if problems:
         raise UsageError(problems)
-    scene = Scene(figure, links, policy, weights, node, tuple(command), redirected)
+    scene = Scene(figure, links, policy, weights, encapsulation, node, tuple(command), redirected)
     return Request(scene, kernel, clock)

@@ -101,7 +101,9 @@ def _run_to_end(network: AgentNetwork, scene: Scene, working_folder: Path, outpu
 
 def perform(scene: Scene, working_folder: Path) -> int:
     """Bring the scene up, run its command, take it down; the exit code."""
-    topology = load(int(scene.figure))(scene.links, policy=scene.policy, weights=scene.weights)
+    topology = load(int(scene.figure))(
+        scene.links, policy=scene.policy, weights=scene.weights, encapsulation=scene.encapsulation
+    )
     network = AgentNetwork(topology, working_folder)
     try:
         network.start()

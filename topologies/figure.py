@@ -26,6 +26,7 @@ from typing import ClassVar
 
 from ipmininet.iptopo import IPTopo
 
+from agents.effects import Encapsulation
 from agents.settings import Policy, Weights
 from topologies.links import DEFAULT_LINKS, AccessLink, shaper
 from topologies.mobile_ip import Access, ForeignAgentSite, MobileIPDomain
@@ -68,6 +69,7 @@ class Figure(IPTopo):  # type: ignore[misc]
         *,
         policy: Policy = Policy.PER_FLOW,
         weights: Weights = Weights.EQUAL,
+        encapsulation: Encapsulation = Encapsulation.IPIP,
         **params: object,
     ) -> None:
         self.links_of_figure = tuple(links)
@@ -90,6 +92,7 @@ class Figure(IPTopo):  # type: ignore[misc]
         )
         self.policy = policy
         self.weights = weights
+        self.encapsulation = encapsulation
         super().__init__(**params)
 
     @classmethod
@@ -133,6 +136,7 @@ class Figure(IPTopo):  # type: ignore[misc]
                 foreign_agent=self._site(behind) if behind else None,
                 policy=self.policy,
                 weights=self.weights,
+                encapsulation=self.encapsulation,
             )
         )
         super().build(*args, **kwargs)

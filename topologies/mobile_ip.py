@@ -15,6 +15,7 @@ from ipmininet.iptopo import IPTopo
 from ipmininet.overlay import Overlay
 from ipmininet.router.config.base import Daemon, NodeConfig
 
+from agents.effects import Encapsulation
 from agents.settings import Policy, Weights
 from topologies.links import AccessLink
 
@@ -116,8 +117,10 @@ class MobileIPDomain(Overlay):  # type: ignore[misc]
         foreign_agent: ForeignAgentSite | None = None,
         policy: Policy = Policy.PER_FLOW,
         weights: Weights = Weights.EQUAL,
+        encapsulation: Encapsulation = Encapsulation.IPIP,
     ) -> None:
         """Describe the domain of the nodes ``ha``, ``mn`` and, with a site, ``fa``."""
+        self._encapsulation = encapsulation
         self._selection = {"policy": policy.value, "weights": weights.value}
         self._association = [{"spi": _SPI, "key": _KEY}]
         self._home_agent = home_agent_address
@@ -177,8 +180,7 @@ class MobileIPDomain(Overlay):  # type: ignore[misc]
             "interface": [self._access_settings(access) for access in accesses],
         }
 
-    @staticmethod
-    def _access_settings(access: Access) -> dict[str, Any]:
+    def _access_settings(self, access: Access) -> dict[str, Any]:
         care_of: dict[str, Any] = {"care_of": "foreign-agent"}
         if access.address is not None:
             care_of = {
@@ -190,6 +192,7 @@ class MobileIPDomain(Overlay):  # type: ignore[misc]
             "name": access.link.name,
             "binding_id": access.binding_id,
             **care_of,
+            "encapsulation": self._encapsulation.value,
             "access_technology": access.link.access_technology,
             "downlink_kbit": round(access.link.down * 1000),
             "uplink_kbit": round(access.link.up * 1000),

@@ -12,29 +12,28 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from ipaddress import IPv4Address
 
-COUNTERS = ("unknown-end-point", "foreign-inner-address", "truncated")
+from agents.effects import Encapsulation, Tunnel
+
+COUNTERS = ("unknown-end-point", "foreign-inner-address", "truncated", "wrong-payload")
 """Why packets are dropped, as ``mipctl tunnels`` names it."""
+PROTOCOLS = {Encapsulation.IPIP: 4, Encapsulation.GRE: 47}
+"""IP protocol numbers of what has no header between the two IP headers but its own."""
 
 
 def chains(
-    end_points: Collection[tuple[IPv4Address, IPv4Address]],
+    tunnels: Collection[Tunnel],
     sources: Mapping[str, Collection[IPv4Address]],
     destinations: Mapping[str, Collection[IPv4Address]],
 ) -> str:
     """The chain at ``prerouting``, before anything else looks at a packet, as nft text.
 
-    :param end_points: (outer source, outer destination) of every tunnel.
+    :param tunnels: every tunnel that packets may come by.
     :param sources: by tunnel device, the inner sources it may carry.
     :param destinations: by tunnel device, the inner destinations it may carry.
     """
     text = "".join(f"  counter {name} {{}}\n" for name in COUNTERS)
     text += "  chain admission {\n    type filter hook prerouting priority raw\n"
-    protocols = "ip protocol { 4, 47, 55 } fib daddr type local"
-    allowed = ", ".join(f"{source} . {destination}" for source, destination in sorted(end_points))
-    known = f" ip saddr . ip daddr != {{ {allowed} }}" if allowed else ""
-    text += f"    {protocols}{known} counter name {COUNTERS[0]} drop\n"
-    # No room for two IP headers: the kernel would drop it too, but without a trace.
-    text += f"    ip protocol 4 fib daddr type local ip length < 40 counter name {COUNTERS[2]} drop\n"
+    text += "    ip protocol { 4, 47, 55 } fib daddr type local jump tunnelled\n"
     for field, carried in (("saddr", sources), ("daddr", destinations)):
         if carried:
             names = ", ".join(f'"{device}"' for device in sorted(carried))
@@ -43,4 +42,17 @@ def chains(
             )
             foreign = f" iifname . ip {field} != {{ {pairs} }}" if pairs else ""
             text += f"    iifname {{ {names} }}{foreign} counter name {COUNTERS[1]} drop\n"
+    text += "  }\n  chain tunnelled {\n"
+    allowed = ", ".join(
+        f"{PROTOCOLS[tunnel.encapsulation]} . {tunnel.remote} . {tunnel.local}"
+        for tunnel in sorted(tunnels, key=lambda tunnel: (tunnel.encapsulation, tunnel.remote, tunnel.local))
+        if tunnel.encapsulation in PROTOCOLS
+    )
+    known = f"ip protocol . ip saddr . ip daddr != {{ {allowed} }} " if allowed else ""
+    text += f"    {known}counter name {COUNTERS[0]} drop\n"
+    # The kernel would drop both too, but without a trace.
+    text += f"    ip protocol 4 ip length < 40 counter name {COUNTERS[2]} drop\n"
+    text += f"    ip protocol 47 ip length < 44 counter name {COUNTERS[2]} drop\n"
+    # A GRE device takes any payload; only IPv4 is looked at further on.
+    text += f"    ip protocol 47 @th,16,16 != 0x0800 counter name {COUNTERS[3]} drop\n"
     return text + "  }\n"

@@ -278,10 +278,9 @@ class Kernel:
         if self._role == "foreign-agent":  # a tunnel is shared by all visitors of a home agent
             visitors = {address for address, paths in self._paths.items() if paths}
             towards_agent = dict.fromkeys(towards_agent, visitors)
-        end_points = {(tunnel.remote, tunnel.local) for tunnel in tunnels}
         if self._role == "home-agent":
-            return admission.chains(end_points, towards_agent, {})
-        return admission.chains(end_points, from_visitors, towards_agent)
+            return admission.chains(tunnels, towards_agent, {})
+        return admission.chains(tunnels, from_visitors, towards_agent)
 
     def _run(self, text: str) -> None:
         code, _, error = self._nft.cmd(text)

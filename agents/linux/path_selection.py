@@ -167,9 +167,13 @@ def clamp(maximum_segment: int | None) -> str:
 def congestion() -> str:
     """Copy "congestion experienced" to the outer header, where Linux writes ECT(0) (RFC 6040 §4.1).
 
-    The octet at 21 is the inner header's TOS: an outer header of ours has no options.
+    It stands in the last two bits of the inner header's second octet, wherever that header begins.
     """
     return (
         "  chain congestion {\n    type filter hook postrouting priority mangle\n"
-        "    ip protocol 4 fib saddr type local @nh,174,2 3 ip ecn set ce\n  }\n"
+        "    ip ecn != ce fib saddr type local jump copy-congestion\n  }\n"
+        "  chain copy-congestion {\n"
+        "    ip protocol 4 @th,14,2 3 ip ecn set ce\n"
+        "    ip protocol 47 @th,0,16 0 @th,46,2 3 ip ecn set ce\n"
+        "    ip protocol 47 @th,0,16 0x2000 @th,78,2 3 ip ecn set ce\n  }\n"
     )

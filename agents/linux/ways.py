@@ -27,6 +27,7 @@ DEVICE = "mip"
 """Name of a tunnel's device, before its number."""
 UNREACHABLE_METRIC = 4_000_000
 _ON_LINK = 4  # RTNH_F_ONLINK
+_GRE_KEY_PRESENT = 0x2000
 
 Way = Tunnel | AccessLink
 
@@ -213,6 +214,11 @@ class Ways:
         match tunnel.encapsulation:
             case Encapsulation.IPIP:
                 return {"kind": "ipip", **{f"ipip_{key}": value for key, value in ends.items()}}
+            case Encapsulation.GRE:
+                if tunnel.key is not None:  # both directions have the same one (RFC 6245 §4.2)
+                    ends |= {"ikey": tunnel.key, "okey": tunnel.key}
+                    ends |= {"iflags": _GRE_KEY_PRESENT, "oflags": _GRE_KEY_PRESENT}
+                return {"kind": "gre", **{f"gre_{key}": value for key, value in ends.items()}}
             case other:
                 raise WayError(f"tunnel to {tunnel.remote}: encapsulation {other} is not supported yet")
 

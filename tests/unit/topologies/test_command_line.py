@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.effects import Encapsulation
 from agents.settings import Policy, Weights
 from topologies.command_line import Request, Scene, UsageError, read
 from topologies.lab.guest import Clock
@@ -35,6 +36,7 @@ def test_defaults() -> None:
             DEFAULT_LINKS,
             Policy.PER_FLOW,
             Weights.EQUAL,
+            Encapsulation.IPIP,
             "mn",
             ("mipctl", "bindings"),
             (True, False),

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The nft chains at a tunnel's end, read as text: whose packets they let in, and what is copied outwards.
+
+What the kernel makes of them is a matter of the network tests.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address
+
+from agents.effects import Encapsulation, Tunnel
+from agents.linux.admission import COUNTERS, chains
+from agents.linux.path_selection import congestion
+
+HOME = IPv4Address("198.51.100.10")
+HOME_AGENT = IPv4Address("198.51.100.1")
+FIRST = IPv4Address("192.0.2.2")
+SECOND = IPv4Address("192.0.2.34")
+PLAIN = Tunnel(Encapsulation.IPIP, HOME_AGENT, FIRST)
+GRE = Tunnel(Encapsulation.GRE, HOME_AGENT, SECOND, key=7)
+UDP = Tunnel(Encapsulation.UDP, HOME_AGENT, IPv4Address("203.0.113.66"), 434, 40000)
+
+
+def rules(text: str, name: str) -> list[str]:
+    found = re.search(rf"^  chain {name} \{{\n(.*?)^  \}}\n", text, re.MULTILINE | re.DOTALL)
+    assert found is not None, name
+    return [line.strip() for line in found[1].splitlines()]
+
+
+def test_end_points_are_known_with_their_protocol() -> None:
+    text = chains([PLAIN, GRE], {"mip1": [HOME], "mip2": [HOME]}, {})
+    assert rules(text, "tunnelled")[0] == (
+        "ip protocol . ip saddr . ip daddr != "
+        "{ 47 . 192.0.2.34 . 198.51.100.1, 4 . 192.0.2.2 . 198.51.100.1 } "
+        "counter name unknown-end-point drop"
+    )
+
+
+def test_the_end_point_of_a_udp_tunnel_sends_nothing_bare() -> None:
+    # Its device would take IP in IP from the pseudo address.
+    assert rules(chains([UDP], {}, {}), "tunnelled")[0] == "counter name unknown-end-point drop"
+
+
+def test_every_reason_has_a_counter() -> None:
+    text = chains([PLAIN], {"mip1": [HOME]}, {"mip1": [HOME]})
+    assert re.findall(r"^  counter (\S+) \{\}$", text, re.MULTILINE) == list(COUNTERS)
+    assert set(re.findall(r"counter name (\S+) drop", text)) == set(COUNTERS)
+
+
+def test_congestion_is_copied_from_where_the_inner_header_begins() -> None:
+    ipip, gre, keyed = rules(congestion(), "copy-congestion")
+    # The last two bits of the second octet, behind no header of its own, behind 4 octets, behind 8.
+    assert ipip == "ip protocol 4 @th,14,2 3 ip ecn set ce"
+    assert gre == "ip protocol 47 @th,0,16 0 @th,46,2 3 ip ecn set ce"
+    assert keyed == "ip protocol 47 @th,0,16 0x2000 @th,78,2 3 ip ecn set ce"
