@@ -6,7 +6,7 @@ KEEP_OWNER := setup/keep-owner
 # Options for `make aggregate` and `make test`, as in: make aggregate ARGS="--figure 3 --seed 7"
 ARGS ?=
 
-.PHONY: help setup doctor aggregate test lint fuzz clean
+.PHONY: help setup doctor aggregate test test-vagrant lint fuzz clean
 .DEFAULT_GOAL := help
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo 'make aggregate   set-up, then a quick run of the aggregation experiment (ARGS= passes options)'
 	@echo 'make test        set-up, then all checks and tests (ARGS= passes options to pytest)'
 	@echo 'make fuzz        a million mutated messages against the state machines (ARGS="--messages N --seed N")'
+	@echo 'make test-vagrant  the Vagrantfile in a real virtual machine, an hour or more (see tests/vagrant/run --help)'
 	@echo 'make lint        set-up, then the static checks alone'
 	@echo 'make clean       remove what was built inside the checkout; results stay'
 
@@ -37,6 +38,10 @@ lint: setup
 
 test: lint
 	$(KEEP_OWNER) $(PYTHON) -m pytest $(ARGS)
+
+# Opt-in: builds a box, starts virtual machines, needs root and programs that set-up does not install.
+test-vagrant:
+	tests/vagrant/run $(ARGS)
 
 fuzz: setup
 	$(KEEP_OWNER) $(PYTHON) -m tests.fuzz $(ARGS)
