@@ -13,30 +13,40 @@ from agents.settings import ForeignAgentSettings, HomeAgentSettings, MobileNodeS
 from agents.settings_file import SettingsError, load
 
 OK, FAILED, USAGE = 0, 1, 2
+DESCRIPTIONS = {
+    "mip-home-agent": "Mobile IPv4 home agent with multiple tunnels",
+    "mip-foreign-agent": "Mobile IPv4 foreign agent with multiple tunnels",
+    "mip-mobile-node": "Mobile IPv4 mobile node with multiple tunnels",
+}
 Settings = HomeAgentSettings | ForeignAgentSettings | MobileNodeSettings
 
 
 def home_agent() -> int:
     """Run a home agent."""
-    return _run("mip-home-agent", "Mobile IPv4 home agent with multiple tunnels", HomeAgentSettings)
+    return _run("mip-home-agent", HomeAgentSettings)
 
 
 def foreign_agent() -> int:
     """Run a foreign agent."""
-    return _run("mip-foreign-agent", "Mobile IPv4 foreign agent with multiple tunnels", ForeignAgentSettings)
+    return _run("mip-foreign-agent", ForeignAgentSettings)
 
 
 def mobile_node() -> int:
     """Run a mobile node."""
-    return _run("mip-mobile-node", "Mobile IPv4 mobile node with multiple tunnels", MobileNodeSettings)
+    return _run("mip-mobile-node", MobileNodeSettings)
 
 
-def _run(program: str, description: str, kind: type[Settings]) -> int:
-    parser = argparse.ArgumentParser(program, description=description)
-    parser.add_argument("--config", type=Path, required=True, metavar="FILE.toml", help="settings file")
-    parser.add_argument("--check", action="store_true", help="only check the settings")
-    parser.add_argument("-v", "--verbose", action="store_true", help="log every event")
-    arguments = parser.parse_args()
+def parser(program: str) -> argparse.ArgumentParser:
+    """The options, the same for each of the three programs."""
+    made = argparse.ArgumentParser(program, description=DESCRIPTIONS[program])
+    made.add_argument("--config", type=Path, required=True, metavar="FILE.toml", help="settings file")
+    made.add_argument("--check", action="store_true", help="only check the settings")
+    made.add_argument("-v", "--verbose", action="store_true", help="log every event")
+    return made
+
+
+def _run(program: str, kind: type[Settings]) -> int:
+    arguments = parser(program).parse_args()
     try:
         settings = load(arguments.config, kind)
     except SettingsError as error:

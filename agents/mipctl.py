@@ -51,12 +51,13 @@ def _binding_or(nothing: str) -> Callable[[str], int | None]:
     return read
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("mipctl", description="Look at and change a running Mobile IP agent.")
-    where = parser.add_mutually_exclusive_group()
+def parser() -> argparse.ArgumentParser:
+    """The options and commands."""
+    made = argparse.ArgumentParser("mipctl", description="Look at and change a running Mobile IP agent.")
+    where = made.add_mutually_exclusive_group()
     where.add_argument("--node", metavar="NAME", help="the agent of this lab node (default: $MIPCTL_NODE)")
     where.add_argument("--socket", type=Path, metavar="PATH", help="its control socket")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, words in (
         ("status", "state, counters and settings"),
         ("bindings", "the binding table, or the mobile node's registrations"),
@@ -81,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     away = commands.add_parser("deregister", help="mobile node: give up a binding or all")
     away.add_argument("binding_id", type=_binding_or("all"), nargs="?", default="all", metavar="BID|all")
     decode.add_arguments(commands.add_parser("decode", help="what a message or a capture file contains"))
-    return parser
+    return made
 
 
 def _socket(arguments: argparse.Namespace) -> Path:
@@ -157,7 +158,7 @@ def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str], console: Cons
 
 def main() -> int:
     """The console script."""
-    arguments = _parser().parse_args()
+    arguments = parser().parse_args()
     if arguments.command == "decode":
         return decode.run(arguments)
     try:

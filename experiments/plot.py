@@ -25,11 +25,16 @@ from experiments.stored import read_summary
 OK, USAGE = 0, 2
 
 
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    made = argparse.ArgumentParser("plot.py", description=__doc__)
+    made.add_argument("result", type=Path, metavar="RESULT_DIR", help="a folder with a summary.json")
+    return made
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; its exit code."""
-    parser = argparse.ArgumentParser("plot.py", description=__doc__)
-    parser.add_argument("result", type=Path, metavar="RESULT_DIR", help="a folder with a summary.json")
-    folder: Path = parser.parse_args(argv).result
+    folder: Path = parser().parse_args(argv).result
     console = Console(stderr=True, highlight=False)
     try:
         paths = figures.aggregate(read_summary(folder), folder / "figures")

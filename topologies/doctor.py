@@ -7,6 +7,7 @@ missing, 1 otherwise, 2 for bad usage.
 
 from __future__ import annotations
 
+import argparse
 import importlib.metadata
 import importlib.util
 import itertools
@@ -37,7 +38,7 @@ from topologies.lab.guest import (
 )
 from topologies.lab.guest_kernel import ROOT, GuestKernel, find
 
-OK, FAILED, USAGE = 0, 1, 2
+OK, FAILED = 0, 1
 SET_UP = "sudo make setup"
 _NEW_ENVIRONMENT = "rm -r .venv; make setup"
 """Set-up trusts an environment that it finished: what was changed by hand needs a new one."""
@@ -294,14 +295,24 @@ def show(rows: Sequence[Row], console: Console) -> None:
     console.print("everything experiments need is there" if good else "experiments cannot run here yet")
 
 
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    made = argparse.ArgumentParser(
+        "python -m topologies doctor",
+        description="What works on this machine, and what mends the rest. Nothing is changed. "
+        "Exit code: 0 experiments can run, 1 they cannot, 2 bad usage.",
+        allow_abbrev=False,
+    )
+    made.add_argument("--json", action="store_true", help="print JSON only")
+    return made
+
+
 def main(arguments: Sequence[str]) -> int:
     """``python -m topologies doctor [--json]``; the exit code."""
-    if list(arguments) not in ([], ["--json"]):
-        sys.stderr.write("usage: python -m topologies doctor [--json]\n")
-        return USAGE
+    given = parser().parse_args(arguments)
     rows = examine()
     good = verdict(rows)
-    if arguments:
+    if given.json:
         print(json.dumps({"schema": 1, "usable": good, "rows": [asdict(row) for row in rows]}))  # noqa: T201
     else:
         console = Console(highlight=False)

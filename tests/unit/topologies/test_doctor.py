@@ -234,7 +234,9 @@ def test_the_table_fits_and_loses_nothing(width: int) -> None:
 
 @pytest.mark.parametrize("words", [["--jsn"], ["--json", "x"], ["3"]])
 def test_bad_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert doctor.main(words) == 2
+    with pytest.raises(SystemExit) as ended:
+        doctor.main(words)
+    assert ended.value.code == 2
     assert "usage:" in capsys.readouterr().err
 
 

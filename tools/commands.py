@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Every command a user can call, with its options: for completion, the documentation and the tests."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from agents import command_line as agent
+from agents import mipctl
+from experiments import aggregate, arguments, plot
+from topologies import command_line as topologies
+from topologies import doctor
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program, or one of the programs in one."""
+
+    name: str
+    """What stands after ``usage:``; also names its page."""
+    line: tuple[str, ...]
+    """The words that start it, in the checkout, with the environment's folder of programs on PATH."""
+    purpose: str
+    parser: Callable[[], argparse.ArgumentParser]
+    installed: bool = False
+    """Whether it is a console script, which a shell can complete."""
+
+
+def _agent(name: str) -> Command:
+    return Command(name, (name,), agent.DESCRIPTIONS[name], partial(agent.parser, name), installed=True)
+
+
+COMMANDS = (
+    Command(
+        "aggregate.py",
+        ("python", "experiments/aggregate.py"),
+        "Measure how well tunnels add up",
+        partial(arguments.parser, aggregate.__doc__ or ""),
+    ),
+    Command(
+        "plot.py",
+        ("python", "experiments/plot.py"),
+        "Draw the figures of a stored result again",
+        plot.parser,
+    ),
+    Command(
+        "topologies",
+        ("python", "-m", "topologies"),
+        "Bring a figure up and look into it",
+        topologies.parser,
+    ),
+    Command(
+        "topologies-doctor",
+        ("python", "-m", "topologies", "doctor"),
+        "What works on this machine, and what mends the rest",
+        doctor.parser,
+    ),
+    *(_agent(name) for name in agent.DESCRIPTIONS),
+    Command("mipctl", ("mipctl",), "Look at and change a running agent", mipctl.parser, installed=True),
+)
