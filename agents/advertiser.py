@@ -9,6 +9,7 @@ from ipaddress import IPv4Address
 from random import Random
 
 from agents.effects import Effect, Instant, Report, SendIcmp, StartTimer, StopTimer
+from agents.rate_limit import RateLimit
 from agents.wire import AgentAdvertisement, RouterSolicitation, WireError, decode_icmp
 
 NO_DEFAULT_ROUTER = -(1 << 31)
@@ -21,6 +22,8 @@ _SHORTEST_INTERVAL = 0.75
 _MAX_INITIAL_INTERVAL = 16.0
 _INITIAL_ADVERTISEMENTS = 3
 _MAX_RESPONSE_DELAY = 2.0
+_ANSWERS_PER_SECOND, _ANSWERS_AT_ONCE = 20.0, 40
+"""On one link, to solicitations; an advertisement is longer than what asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Advertiser:
         self._link = link
         self._content = content
         self._random = random
+        self._answers = RateLimit(_ANSWERS_PER_SECOND, _ANSWERS_AT_ONCE, 1)
         self._sequence = 0
         self._multicasts = 0
         self._next: float | None = None
@@ -91,6 +95,8 @@ class Advertiser:
         if not isinstance(message, RouterSolicitation):
             return []
         if source != _UNSPECIFIED:
+            if not self._answers.allows(None, now.monotonic):
+                return [Report("solicitation-unanswered", {"source": str(source)}, warning=True)]
             return [self._advertise(source, interface, link_source)]
         # A multicast answer is delayed, and one answers all who ask meanwhile (RFC 1256 §4.3).
         at = now.monotonic + self._random.uniform(0, _MAX_RESPONSE_DELAY)

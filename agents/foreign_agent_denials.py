@@ -4,18 +4,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable
 from ipaddress import IPv4Address
 
 from agents.associations import Peer, authenticated
 from agents.effects import MOBILE_IP_PORT, Effect, Instant, Report, SendDatagram
+from agents.rate_limit import RateLimit
 from agents.requests import DeniedError, is_unicast
 from agents.visitors import Attachment
 from agents.wire import AuthenticationType, RegistrationReply, RegistrationRequest, ReplyCode
 
 _BROADCAST = IPv4Address("255.255.255.255")
-_INTERVAL = 1.0
-"""Seconds between two denials to one mobile node (RFC 5944 §3.7.2)."""
+_PER_SECOND = 1.0
+"""Denials to one mobile node (RFC 5944 §3.7.2)."""
+_MOBILE_NODES = 1000
+"""Denied within a second; whoever invents home addresses gets no more answers."""
 
 
 def to_mobile_node(
@@ -43,7 +45,8 @@ class Denials:
 
     def __init__(self, maximum_lifetime: int) -> None:
         self._maximum_lifetime = maximum_lifetime
-        self._last: dict[Hashable, float] = {}
+        self._mobile_nodes = RateLimit(_PER_SECOND, 1, _MOBILE_NODES)
+        self._too_distant = RateLimit(_PER_SECOND, 1, 1)
         self.codes: Counter[int] = Counter()
 
     def deny(
@@ -80,11 +83,8 @@ class Denials:
         ]
 
     def _may_answer(self, code: int, home_address: IPv4Address, now: float) -> bool:
-        self._last = {key: at for key, at in self._last.items() if now - at < _INTERVAL}
-        keys: list[Hashable] = [home_address]
-        if code == ReplyCode.FA_MOBILE_NODE_TOO_DISTANT:
-            keys.append(code)  # of these only one per second in all (RFC 3024 §4.2.1)
-        if any(key in self._last for key in keys):
+        # Of those too distant only one per second in all (RFC 3024 §4.2.1).
+        distant = code == ReplyCode.FA_MOBILE_NODE_TOO_DISTANT
+        if distant and not self._too_distant.allows(None, now):
             return False
-        self._last |= dict.fromkeys(keys, now)
-        return True
+        return self._mobile_nodes.allows(home_address, now)

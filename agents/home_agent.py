@@ -22,6 +22,7 @@ from agents.associations import Peer
 from agents.bindings import Binding, BindingList, BindingTable, BindingTimer
 from agents.effects import MOBILE_IP_PORT, Datagram, Effect, Instant, Report, SendDatagram, StartTimer
 from agents.home_agent_advertiser import ADVERTISEMENT_TIMER, home_link_advertiser
+from agents.home_agent_denials import DenialLimits
 from agents.home_agent_exchange import Answered, Exchange, MobileNode, merge, new_binding, without_addressed
 from agents.home_agent_identification import IdentificationCheck
 from agents.home_agent_keepalive import complete, keepalive_addresses
@@ -67,6 +68,7 @@ class HomeAgent:
         self._policy = TunnelPolicy(settings, self._nodes, random)
         self._advertiser = home_link_advertiser(settings, random)
         self._multiple_tunnels = settings.enable_multiple_tunnel_support
+        self._denials = DenialLimits()
         self._codes: Counter[int] = Counter()
         self._discards: Counter[str] = Counter()
         self._running = False
@@ -190,7 +192,7 @@ class HomeAgent:
                 raise self._bad_authenticator(exchange, agent)
             return self._decide(exchange, agent)
         except DeniedError as denial:
-            return self._deny(exchange, denial)
+            return self._deny(exchange, denial, genuine=context is not None)
 
     @staticmethod
     def _bad_authenticator(exchange: Exchange, agent: Peer | None) -> Exception:
@@ -273,9 +275,18 @@ class HomeAgent:
             if not remaining:
                 raise DeniedError(ReplyCode.HA_IDENTIFICATION_MISMATCH, "repeated-after-end")
             grant = replace(grant, lifetime=min(grant.lifetime, remaining))
+        if not self._may_answer(exchange, genuine=True):
+            raise DiscardedError("repeated-too-often")
         return self._answer(exchange, last.code, grant)
 
-    def _deny(self, exchange: Exchange, denial: DeniedError) -> list[Effect]:
+    def _may_answer(self, exchange: Exchange, genuine: bool) -> bool:
+        source, now = exchange.datagram.source, exchange.now.monotonic
+        if genuine:
+            return self._denials.mobile_node(exchange.request.home_address, source, now)
+        return self._denials.stranger(source, now)
+
+    def _deny(self, exchange: Exchange, denial: DeniedError, genuine: bool) -> list[Effect]:
+        """``genuine``: the Mobile-Home Authentication was good."""
         request, datagram = exchange.request, exchange.datagram
         fields: dict[str, str | int | None] = {
             "code": int(denial.code),
@@ -285,6 +296,8 @@ class HomeAgent:
             "care_of_address": str(request.care_of_address),
             "source": str(datagram.source),
         }
+        if not self._may_answer(exchange, genuine):
+            return [Report("denial-suppressed", fields, warning=True)]
         # The Lifetime of a denial means nothing; it is copied (RFC 5944 §3.8.3.2).
         answer = self._answer(exchange, denial.code, replace(_NOTHING, lifetime=request.lifetime))
         return [*answer, Report("request-denied", fields, warning=True)]
