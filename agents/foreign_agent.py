@@ -311,7 +311,7 @@ class ForeignAgent:
             raise DiscardedError("identification-in-use")
         if request.lifetime:
             self._admission.check_conflicts(part)
-        self._admission.check_resources(part, former)
+        former = former + self._admission.check_resources(part, former)
         payload = payload[: part.asked.protected]
         if part.udp_asked:
             payload += UdpTunnelRequest(False, False, _IP_IN_IP).encode()

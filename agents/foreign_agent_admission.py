@@ -37,19 +37,35 @@ class Admission:
         if self._table.of(home_agent) or any(request.home_address == home_agent for request in registering):
             raise DeniedError(code, "home-agent-is-a-visitor")
 
-    def check_resources(self, part: Pending, former: list[Pending]) -> None:
+    def check_resources(self, part: Pending, former: list[Pending]) -> list[Pending]:
         """Room among the pending parts and, for a registration that makes an entry, in the list.
 
         :param former: the pending parts that this one replaces.
+        :return: what goes to make room.
         :raises DeniedError: 66.
         """
         code = ReplyCode.FA_INSUFFICIENT_RESOURCES
+        room: list[Pending] = []
         if not former and len(self._pending) >= self._settings.pending_limit:
-            raise DeniedError(code, "too-many-pending")
+            room = self._greediest(part)
+            if not room:
+                raise DeniedError(code, "too-many-pending")
         if part.request.lifetime and not self._listed(part):
             coming = {p.visitor for p in self._pending.all() if p.request.lifetime and not self._listed(p)}
             if len(self._table) + len(coming - {part.visitor}) >= self._settings.maximum_visitors:
                 raise DeniedError(code, "too-many-visitors")
+        return room
+
+    def _greediest(self, part: Pending) -> list[Pending]:
+        """The oldest request of the sender with most of them, if it has two more than this one.
+
+        So that one node on the link cannot keep all others from registering.
+        """
+        parts: dict[tuple[str, str], list[Pending]] = {}
+        for other in self._pending.all():
+            parts.setdefault(other.attachment.place, []).append(other)
+        most = max(parts.values(), key=len)
+        return most[:1] if len(most) >= len(parts.get(part.attachment.place, [])) + 2 else []
 
     def _listed(self, part: Pending) -> bool:
         return part.visitor in self._table.of(part.visitor.home_address)
