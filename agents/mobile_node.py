@@ -308,8 +308,10 @@ class MobileNode:
                 link.binding = None
 
     def _arrive_home(self, now: float) -> None:
+        # Where the home link has an interface of its own, nobody on a visited link can feign it.
+        believed = self._settings.home_link
         for name, discovery in self._discoveries.items():
-            agent = discovery.home
+            agent = discovery.home if believed in (None, name) else None
             if agent is not None and now >= discovery.home_since + HOME_DEBOUNCE:
                 route = Route(self._settings.home_address, name, agent.address, agent.link_address)
                 departure = depart_all(self._settings, now, math.inf, route)
