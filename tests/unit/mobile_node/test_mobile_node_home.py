@@ -306,12 +306,15 @@ def test_timer_of_somebody_else_does_no_harm() -> None:
 
 
 def test_from_one_home_link_to_another_without_a_registration_in_between() -> None:
-    node = registered()
-    arrive(node)
+    node = lab()  # without an interface of its own for it, any link may be the home link
+    node.start("wifi", "evdo", "lte")
+    node.accept_all()
+    node.hear(AT_HOME, "lte", HOME_AGENT, "02::ha")
+    node.advance(0.7)
     node.answer(node.take(), lifetime=0)
     node.hear(AT_HOME, "wifi", HOME_AGENT, "02::ha")
     node.advance(1.0)
-    node.change("home0", DOWN)
+    node.change("lte", DOWN)
     assert [(r.lifetime, r.packet.interface) for r in node.sent] == [(0, "wifi")]
     node.answer(node.take(), lifetime=0)
     assert node.machine.status(node.now)["at_home"] == {"interface": "wifi", "deregistered": True}
