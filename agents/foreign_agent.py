@@ -314,7 +314,7 @@ class ForeignAgent:
         former = former + self._admission.check_resources(part, former)
         payload = payload[: part.asked.protected]
         if part.udp_asked:
-            payload += UdpTunnelRequest(False, False, _IP_IN_IP).encode()
+            payload += UdpTunnelRequest(self._settings.udp_forced, False, _IP_IN_IP).encode()
         if part.home_agent is not None:
             payload = authenticated(payload, AuthenticationType.FOREIGN_HOME, part.home_agent.default)
         effects = [effect for older in former for effect in self._pending.remove(older)]

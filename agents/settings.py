@@ -270,6 +270,8 @@ class ForeignAgentSettings(Model):
     encapsulations: frozenset[Encapsulation] = frozenset({Encapsulation.IPIP, Encapsulation.GRE})
     behind_nat: bool = False
     """Ask home agents for UDP tunnels (RFC 3519)."""
+    udp_forced: bool = False
+    """Ask for them even if no NAT is seen (RFC 3519 F)."""
     udp_keepalive: int = Field(0, ge=0, le=0xFFFF)
     """Seconds between keepalives in a UDP tunnel; 0: as the home agent says."""
     advertisement: AdvertisementTiming = AdvertisementTiming()

@@ -85,7 +85,8 @@ def add_network_options(value: AddValue) -> None:
     value("--weights", default="bandwidth", metavar="NAME", help=" or ".join(Weights))
     value("--direction", default="down", metavar="NAME", help="down (to the mobile node) or up")
     value("--seed", default="1", metavar="N", help="the same seed gives the same octets")
-    value("--encapsulation", default="ipip", metavar="NAME", help=", ".join(ENCAPSULATIONS))
+    tunnels = f"{', '.join(ENCAPSULATIONS)}; on Figure 6, behind a NAT, always udp"
+    value("--encapsulation", default="ipip", metavar="NAME", help=tunnels)
     value("--link", action="append", default=[], metavar="NAME=DOWN/UP:DELAY[,…]", help="change a link")
 
 

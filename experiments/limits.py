@@ -16,12 +16,17 @@ def _bare(plan: Plan, figure: int) -> frozenset[str]:
     return frozenset(link.name for link in plan.links if topology.behind_foreign_agent(link))
 
 
+def encapsulation_of(plan: Plan, figure: int) -> str:
+    """The plan's encapsulation, or the only one that works on this figure."""
+    return load(figure).ENCAPSULATION or plan.encapsulation
+
+
 def payload_of(plan: Plan, figure: int) -> int:
     """Octets of payload in a full packet."""
-    return payload(plan.links, plan.protocol, plan.encapsulation, _bare(plan, figure))
+    return payload(plan.links, plan.protocol, encapsulation_of(plan, figure), _bare(plan, figure))
 
 
 def ceiling_of(plan: Plan, figure: int, used: Sequence[AccessLink]) -> float:
     """Payload rate in Mbit/s with every link of ``used`` full."""
     bare = _bare(plan, figure)
-    return ceiling(used, plan.links, plan.direction, plan.protocol, plan.encapsulation, bare)
+    return ceiling(used, plan.links, plan.direction, plan.protocol, encapsulation_of(plan, figure), bare)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.estimates import stat
-from experiments.limits import ceiling_of
+from experiments.limits import ceiling_of, encapsulation_of
 from experiments.plan import Batch, Plan, Treatment
 
 SCHEMA = 1
@@ -73,7 +73,7 @@ def _cell(
         "protocol": plan.protocol,
         "flows": treatment.flows,
         "direction": plan.direction,
-        "encapsulation": plan.encapsulation,
+        "encapsulation": encapsulation_of(plan, treatment.figure),
         "n": len(runs),
         "goodput_mbps": stat([run["goodput"] for run in runs]),
         "ceiling_mbps": limit,

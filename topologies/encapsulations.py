@@ -3,5 +3,5 @@
 
 from agents.effects import Encapsulation
 
-BUILT_ENCAPSULATIONS = (Encapsulation.IPIP, Encapsulation.GRE)
+BUILT_ENCAPSULATIONS = (Encapsulation.IPIP, Encapsulation.GRE, Encapsulation.UDP)
 """What the agents carry in the kernel; minimal encapsulation they refuse."""

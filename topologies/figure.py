@@ -37,13 +37,15 @@ HOME_ADDRESS = IPv4Address("198.51.100.10")
 HOME_ROUTER = IPv4Interface("198.51.100.254/24")
 CORRESPONDENT = IPv4Interface("203.0.113.2/28")
 FOREIGN_AGENT = IPv4Interface("203.0.113.34/28")
-"""The foreign agent towards the internet."""
+"""The foreign agent towards the internet, unless it is behind a NAT."""
 _INTERNET_TO_CORRESPONDENT = IPv4Interface("203.0.113.1/28")
 _INTERNET_TO_HOME = IPv4Interface("203.0.113.17/28")
 _HOME_TO_INTERNET = IPv4Interface("203.0.113.18/28")
-_INTERNET_TO_FOREIGN_AGENT = IPv4Interface("203.0.113.33/28")
-_ACCESS_NETWORKS = tuple(IPv4Network("192.0.2.0/24").subnets(new_prefix=27))
-_FORWARD = {"net.ipv4.ip_forward": 1}
+_ACCESS_PREFIX_LENGTH = 27
+TO_HOME = (str(HOME_AGENT.network), str(_HOME_TO_INTERNET.ip))
+"""The internet's route to the home network."""
+FORWARD = {"net.ipv4.ip_forward": 1}
+"""What makes a node a router."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,21 @@ class _Network:
     mobile_node: IPv4Interface
 
 
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Where the access networks and the foreign agent are attached."""
+
+    node: str
+    access_networks: IPv4Network
+    """Holds a /27 for each."""
+    foreign_agent: IPv4Interface
+    """The foreign agent's address towards the node."""
+    towards_foreign_agent: IPv4Interface
+
+
+INTERNET = Edge("internet", IPv4Network("192.0.2.0/24"), FOREIGN_AGENT, IPv4Interface("203.0.113.33/28"))
+
+
 class Figure(IPTopo):  # type: ignore[misc]
     """A figure of the draft as an IPMininet topology."""
 
@@ -62,6 +79,9 @@ class Figure(IPTopo):  # type: ignore[misc]
     """Names of the links that lead to the foreign agent; None: all of them."""
     CARE_OF_ADDRESS_PER_INTERFACE: ClassVar[bool] = False
     """Whether the foreign agent offers an address per access network instead of one for all."""
+    EDGE: ClassVar[Edge] = INTERNET
+    ENCAPSULATION: ClassVar[Encapsulation | None] = None
+    """The only one that works there; None: any."""
 
     def __init__(
         self,
@@ -79,7 +99,9 @@ class Figure(IPTopo):  # type: ignore[misc]
                 IPv4Interface(f"{network[1]}/{network.prefixlen}"),
                 IPv4Interface(f"{network[2]}/{network.prefixlen}"),
             )
-            for link, network in zip(links, _ACCESS_NETWORKS, strict=False)
+            for link, network in zip(
+                links, self.EDGE.access_networks.subnets(new_prefix=_ACCESS_PREFIX_LENGTH), strict=False
+            )
         )
         self.accesses = tuple(
             Access(
@@ -92,7 +114,7 @@ class Figure(IPTopo):  # type: ignore[misc]
         )
         self.policy = policy
         self.weights = weights
-        self.encapsulation = encapsulation
+        self.encapsulation = self.ENCAPSULATION or encapsulation
         super().__init__(**params)
 
     @classmethod
@@ -102,30 +124,30 @@ class Figure(IPTopo):  # type: ignore[misc]
 
     def uplink(self, link: AccessLink) -> str:
         """The node on the network's side of an access link."""
-        return "fa" if self.behind_foreign_agent(link) else "internet"
+        return "fa" if self.behind_foreign_agent(link) else self.EDGE.node
 
     def build(self, *args: object, **kwargs: object) -> None:
         """Nodes, links and the overlay of the agents."""
         behind = [network for network in self._networks if self.behind_foreign_agent(network.link)]
-        routes = [(str(HOME_AGENT.network), str(_HOME_TO_INTERNET.ip))]
-        routes += [(str(network.router.network), str(FOREIGN_AGENT.ip)) for network in behind]
+        edge = self.EDGE
+        routes = [(str(network.router.network), str(edge.foreign_agent.ip)) for network in behind]
         self.addRouter("cn", routes=[("default", str(_INTERNET_TO_CORRESPONDENT.ip))])
-        self.addRouter("internet", sysctls=_FORWARD, routes=routes)
+        self.add_core(routes)
         self.addRouter(
             "home",
-            sysctls=_FORWARD,
+            sysctls=FORWARD,
             bridge=Bridge("lan", ["ha", "mn"], HOME_ROUTER),
             routes=[("default", str(_INTERNET_TO_HOME.ip))],
         )
-        self.addRouter("ha", sysctls=_FORWARD, routes=[("default", str(HOME_ROUTER.ip))])
+        self.addRouter("ha", sysctls=FORWARD, routes=[("default", str(HOME_ROUTER.ip))])
         self.addRouter("mn")
         self.connect("cn", CORRESPONDENT, "internet", _INTERNET_TO_CORRESPONDENT)
         self.connect("internet", _INTERNET_TO_HOME, "home", _HOME_TO_INTERNET)
         self.connect("home", None, "ha", HOME_AGENT)
         self.connect("home", None, "mn", None, down=True)
         if behind:
-            self.addRouter("fa", sysctls=_FORWARD, routes=[("default", str(_INTERNET_TO_FOREIGN_AGENT.ip))])
-            self.connect("internet", _INTERNET_TO_FOREIGN_AGENT, "fa", FOREIGN_AGENT)
+            self.addRouter("fa", sysctls=FORWARD, routes=[("default", str(edge.towards_foreign_agent.ip))])
+            self.connect(edge.node, edge.towards_foreign_agent, "fa", edge.foreign_agent)
         for network, access in zip(self._networks, self.accesses, strict=True):
             self._add_access(network, access)
         self.addOverlay(
@@ -137,9 +159,18 @@ class Figure(IPTopo):  # type: ignore[misc]
                 policy=self.policy,
                 weights=self.weights,
                 encapsulation=self.encapsulation,
+                uplink=edge.node,
+                behind_nat=edge is not INTERNET,
             )
         )
         super().build(*args, **kwargs)
+
+    def add_core(self, routes: Sequence[tuple[str, str]]) -> None:
+        """The node ``internet``, and what lies between it and the edge.
+
+        :param routes: those of the edge's node to what is behind the foreign agent.
+        """
+        self.addRouter("internet", sysctls=FORWARD, routes=[TO_HOME, *routes])
 
     def connect(
         self,
@@ -177,5 +208,5 @@ class Figure(IPTopo):  # type: ignore[misc]
     def _site(self, behind: Sequence[_Network]) -> ForeignAgentSite:
         routers = {network.link.name: network.router.ip for network in behind}
         own = self.CARE_OF_ADDRESS_PER_INTERFACE
-        care_of = {name: address if own else FOREIGN_AGENT.ip for name, address in routers.items()}
+        care_of = {name: address if own else self.EDGE.foreign_agent.ip for name, address in routers.items()}
         return ForeignAgentSite(routers=routers, care_of_addresses=care_of)

@@ -118,9 +118,18 @@ class MobileIPDomain(Overlay):  # type: ignore[misc]
         policy: Policy = Policy.PER_FLOW,
         weights: Weights = Weights.EQUAL,
         encapsulation: Encapsulation = Encapsulation.IPIP,
+        uplink: str = "internet",
+        behind_nat: bool = False,
     ) -> None:
-        """Describe the domain of the nodes ``ha``, ``mn`` and, with a site, ``fa``."""
+        """Describe the domain of the nodes ``ha``, ``mn`` and, with a site, ``fa``.
+
+        :param uplink: the node at the other end of the foreign agent's link towards the home agent.
+        :param behind_nat: all but the home agent are; without a NAT, UDP tunnels are forced (RFC 3519 F).
+        """
         self._encapsulation = encapsulation
+        self._uplink = uplink
+        self._udp = encapsulation is Encapsulation.UDP
+        self._udp_forced = self._udp and not behind_nat
         self._selection = {"policy": policy.value, "weights": weights.value}
         self._association = [{"spi": _SPI, "key": _KEY}]
         self._home_agent = home_agent_address
@@ -154,7 +163,9 @@ class MobileIPDomain(Overlay):  # type: ignore[misc]
     def _foreign_agent_settings(self, site: ForeignAgentSite) -> dict[str, Any]:
         return {
             "care_of_addresses": list(dict.fromkeys(str(a) for a in site.care_of_addresses.values())),
-            "uplink": "internet",
+            "uplink": self._uplink,
+            "behind_nat": self._udp,
+            "udp_forced": self._udp_forced,
             "maximum_lifetime": LIFETIME,
             "path_selection": self._selection,
             "interface": [
@@ -193,6 +204,7 @@ class MobileIPDomain(Overlay):  # type: ignore[misc]
             "binding_id": access.binding_id,
             **care_of,
             "encapsulation": self._encapsulation.value,
+            "udp_forced": self._udp_forced,
             "access_technology": access.link.access_technology,
             "downlink_kbit": round(access.link.down * 1000),
             "uplink_kbit": round(access.link.up * 1000),

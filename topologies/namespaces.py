@@ -13,6 +13,7 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import NamedTuple
 
+import nftables
 from pyroute2 import netns
 from pyroute2.iproute import IPRoute
 from pyroute2.netlink.nfnetlink.nfctsocket import NFCTSocket
@@ -101,6 +102,22 @@ class Namespace:
     def add_route(self, destination: str, gateway: str) -> None:
         """Add a route to the main table; ``destination`` may be ``default``."""
         self.netlink.route("add", dst=destination, gateway=gateway)
+
+    def masquerade(self, name: str) -> None:
+        """Give what is forwarded out of an interface that interface's address, with a port of its own.
+
+        :raises OSError: if the kernel refuses the rule.
+        """
+        rules = f"""table ip nat {{
+            chain outwards {{
+                type nat hook postrouting priority srcnat
+                oifname "{name}" masquerade
+            }}
+        }}"""
+        with self.entered():
+            code, _, error = nftables.Nftables().cmd(rules)
+        if code:
+            raise OSError(f"nft refuses to masquerade at {name}: {error.strip()}")
 
     def bridge(self, name: str, ports: Sequence[str]) -> None:
         """Join ports to a new bridge without spanning tree or multicast snooping."""

@@ -130,17 +130,20 @@ class LabNode(IPNode, L3Router):  # type: ignore[misc]
         bridge: Bridge | None = None,
         shapers: Mapping[str, Shaper] | None = None,
         routes: Sequence[tuple[str, str]] = (),
+        masquerade: str | None = None,
         **params: Any,
     ) -> None:
         """Make the node.
 
         :param shapers: by interface; each shapes what leaves by it.
         :param routes: (destination, gateway) pairs, set when the network starts.
+        :param masquerade: the interface at which every packet gets its address as source (NAPT).
         """
         super().__init__(name, config=config, create_logdirs=False, **params)
         self._bridge = bridge
         self._shapers = shapers or {}
         self._routes = routes
+        self._masquerade = masquerade
         for key, value in {**_NODE_SYSCTLS, **(sysctls or {})}.items():
             self.namespace.sysctl(key, value)
         LabIntf("lo", node=self, port=-1, moveIntfFn=lambda *_: None)
@@ -160,6 +163,8 @@ class LabNode(IPNode, L3Router):  # type: ignore[misc]
             self.namespace.shape(interface, shaper)
         for destination, gateway in self._routes:
             self.namespace.add_route(destination, gateway)
+        if self._masquerade is not None:
+            self.namespace.masquerade(self._masquerade)
 
     def start(self) -> None:
         """Write the daemons' files, check them, start them, and wait until each says it has.

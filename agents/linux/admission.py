@@ -13,8 +13,9 @@ from collections.abc import Collection, Mapping
 from ipaddress import IPv4Address
 
 from agents.effects import Encapsulation, Tunnel
+from agents.linux.udp_tunnels import UNKNOWN
 
-COUNTERS = ("unknown-end-point", "foreign-inner-address", "truncated", "wrong-payload")
+COUNTERS = ("unknown-end-point", "foreign-inner-address", "truncated", "wrong-payload", UNKNOWN)
 """Why packets are dropped, as ``mipctl tunnels`` names it."""
 PROTOCOLS = {Encapsulation.IPIP: 4, Encapsulation.GRE: 47}
 """IP protocol numbers of what has no header between the two IP headers but its own."""

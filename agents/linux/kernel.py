@@ -26,7 +26,7 @@ from agents.effects import (
     StopInterception,
     Tunnel,
 )
-from agents.linux import admission, neighbours, path_selection, remains
+from agents.linux import admission, neighbours, path_selection, remains, udp_tunnels
 from agents.linux.own_addresses import (
     ACCESS_RULE_PRIORITY,
     HOME_RULE_PRIORITY,
@@ -184,7 +184,7 @@ class Kernel:
             self._paths[home_address] = ()
             self._route(home_address)
         self._reverse.close()
-        self._ways.delete_all()
+        self._ways.close()
         for home_address in list(self._intercepted):
             self._intercept(home_address, False)
         self.own_addresses.close()
@@ -260,7 +260,9 @@ class Kernel:
         text = f"table ip {self._table} {{}}\ndelete table ip {self._table}\ntable ip {self._table} {{\n"
         text += path_selection.chains(self._role, self.selection, addresses)
         text += path_selection.clamp(None if mtu is None else mtu - TCP_IP_HEADERS)
-        self._run(text + path_selection.congestion() + self._admission() + "}\n")
+        numbers = {tunnel: device.number for tunnel, device in self._ways.tunnels().items()}
+        text += path_selection.congestion() + self._admission() + udp_tunnels.chains(self._role, numbers)
+        self._run(text + "}\n")
 
     def _admission(self) -> str:
         """What each tunnel may carry: to or from the home addresses it was made for."""

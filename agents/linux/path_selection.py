@@ -175,5 +175,6 @@ def congestion() -> str:
         "  chain copy-congestion {\n"
         "    ip protocol 4 @th,14,2 3 ip ecn set ce\n"
         "    ip protocol 47 @th,0,16 0 @th,46,2 3 ip ecn set ce\n"
-        "    ip protocol 47 @th,0,16 0x2000 @th,78,2 3 ip ecn set ce\n  }\n"
+        "    ip protocol 47 @th,0,16 0x2000 @th,78,2 3 ip ecn set ce\n"
+        f"    udp sport {MOBILE_IP_PORT} @th,64,8 4 @th,110,2 3 ip ecn set ce\n  }}\n"
     )

@@ -17,6 +17,7 @@ from pyroute2.iproute import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from agents.effects import AccessLink, Encapsulation, Tunnel
+from agents.linux import udp_tunnels
 from agents.linux.path_selection import NUMBER_MASK
 
 TABLE_BASE = 10_000
@@ -64,6 +65,7 @@ class Ways:
 
     def __init__(self, netlink: IPRoute) -> None:
         self._netlink = netlink
+        self._listener = udp_tunnels.Listener()
         self._devices: dict[Way, Device] = {}
 
     def __getitem__(self, way: Way) -> Device:
@@ -96,7 +98,7 @@ class Ways:
         number = self._free_number()
         name = f"{DEVICE}{number}"
         try:
-            self._netlink.link("add", ifname=name, **self._parameters(tunnel))
+            self._netlink.link("add", ifname=name, **self._parameters(tunnel, number))
             index = socket.if_nametoindex(name)
             self._netlink.link("set", index=index, state="up", ifalias=alias[:255])
             (facts,) = self._netlink.get_links(index)
@@ -163,10 +165,11 @@ class Ways:
             with contextlib.suppress(NetlinkError):
                 self._netlink.link("del", index=device.index)
 
-    def delete_all(self) -> None:
+    def close(self) -> None:
         """Delete every way."""
         for way in list(self._devices):
             self.delete(way)
+        self._listener.close()
 
     def rows(self) -> list[dict[str, Any]]:
         """Number, name, end points, MTU and counters of every tunnel there is, as JSON can hold them."""
@@ -185,6 +188,7 @@ class Ways:
                     "encapsulation": tunnel.encapsulation.value,
                     "local": str(tunnel.local),
                     "remote": str(tunnel.remote),
+                    "remote_port": tunnel.remote_port,
                     "mtu": device.mtu,
                     "state": "sending" if device.sending else "draining",
                     "sent_packets": counters["tx_packets"],
@@ -202,10 +206,11 @@ class Ways:
             raise WayError(f"all {NUMBER_MASK} numbers of ways are taken")
         return number
 
-    def _parameters(self, tunnel: Tunnel) -> dict[str, object]:
+    def _parameters(self, tunnel: Tunnel, number: int) -> dict[str, object]:
+        udp = tunnel.encapsulation is Encapsulation.UDP
         ends: dict[str, object] = {
             "local": str(tunnel.local),
-            "remote": str(tunnel.remote),
+            "remote": str(udp_tunnels.pseudo_address(number) if udp else tunnel.remote),
             "ttl": OUTER_TTL,
             "tos": 1,  # inherit: RFC 2003 §3.1
         }
@@ -214,13 +219,19 @@ class Ways:
         match tunnel.encapsulation:
             case Encapsulation.IPIP:
                 return {"kind": "ipip", **{f"ipip_{key}": value for key, value in ends.items()}}
+            case Encapsulation.UDP:
+                self._listener.open()
+                named = {f"ipip_{key}": value for key, value in ends.items()}
+                return {"kind": "ipip", **named, **udp_tunnels.parameters(tunnel)}
             case Encapsulation.GRE:
                 if tunnel.key is not None:  # both directions have the same one (RFC 6245 §4.2)
                     ends |= {"ikey": tunnel.key, "okey": tunnel.key}
                     ends |= {"iflags": _GRE_KEY_PRESENT, "oflags": _GRE_KEY_PRESENT}
                 return {"kind": "gre", **{f"gre_{key}": value for key, value in ends.items()}}
             case other:
-                raise WayError(f"tunnel to {tunnel.remote}: encapsulation {other} is not supported yet")
+                raise WayError(
+                    f"tunnel to {tunnel.remote}: encapsulation {other} has no device in this kernel"
+                )
 
     @staticmethod
     def _rule(device: Device) -> dict[str, int]:

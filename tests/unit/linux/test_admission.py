@@ -10,6 +10,7 @@ import re
 from ipaddress import IPv4Address
 
 from agents.effects import Encapsulation, Tunnel
+from agents.linux import udp_tunnels
 from agents.linux.admission import COUNTERS, chains
 from agents.linux.path_selection import congestion
 
@@ -45,12 +46,14 @@ def test_the_end_point_of_a_udp_tunnel_sends_nothing_bare() -> None:
 def test_every_reason_has_a_counter() -> None:
     text = chains([PLAIN], {"mip1": [HOME]}, {"mip1": [HOME]})
     assert re.findall(r"^  counter (\S+) \{\}$", text, re.MULTILINE) == list(COUNTERS)
-    assert set(re.findall(r"counter name (\S+) drop", text)) == set(COUNTERS)
+    text += udp_tunnels.chains("home-agent", {})
+    assert set(re.findall(r"counter name (\S+)", text)) == set(COUNTERS)
 
 
 def test_congestion_is_copied_from_where_the_inner_header_begins() -> None:
-    ipip, gre, keyed = rules(congestion(), "copy-congestion")
-    # The last two bits of the second octet, behind no header of its own, behind 4 octets, behind 8.
+    ipip, gre, keyed, udp = rules(congestion(), "copy-congestion")
+    # The last two bits of the second octet, behind no header of its own, behind 4 octets, 8 and 12.
     assert ipip == "ip protocol 4 @th,14,2 3 ip ecn set ce"
     assert gre == "ip protocol 47 @th,0,16 0 @th,46,2 3 ip ecn set ce"
     assert keyed == "ip protocol 47 @th,0,16 0x2000 @th,78,2 3 ip ecn set ce"
+    assert udp == "udp sport 434 @th,64,8 4 @th,110,2 3 ip ecn set ce"
