@@ -118,8 +118,8 @@ class Registrations:
             if active:
                 self._suspect_foreign_agent(link, now)
         chosen = None if self.support.everywhere else self.chosen(now)
-        if chosen is not None:
-            self._give_up_probing(chosen, now)
+        if chosen is not None and self._gives_up_probing(chosen, now):
+            chosen = self.chosen(now)
         for link in self._links.values():
             several = link.binding is not None and link.binding.plan.multiple
             if several and active and not self.support.asking and link is not chosen:
@@ -169,11 +169,14 @@ class Registrations:
         if lost is not None and until > now and active and nowhere:
             self.departures.append(depart_one(link, lost, until, now))
 
-    def _give_up_probing(self, chosen: Link, now: float) -> None:
+    def _gives_up_probing(self, chosen: Link, now: float) -> bool:
         silent = chosen.silent >= self._settings.legacy_attempts and now >= chosen.due
-        if silent and self.support.belief is Belief.PROBING:
-            self.support.refused(now)
-            self._outbox.report("extension-unanswered", _names(chosen), warning=True)
+        if not silent or self.support.belief is not Belief.PROBING:
+            return False
+        self.support.refused(now)
+        chosen.start_afresh(now)  # its silence was the extension's fault
+        self._outbox.report("extension-unanswered", _names(chosen), warning=True)
+        return True
 
     def _suspect_foreign_agent(self, link: Link, now: float) -> None:
         if link.plan is None or not link.plan.multiple or now < link.due:

@@ -328,3 +328,22 @@ def test_another_foreign_agent_is_a_new_chance_for_its_interface() -> None:
     node.hear(advertisement(care_of=[OTHER_CARE_OF]), source=OTHER_AGENT)
     assert node.do(node.machine.timer("none", node.now)) == []
     assert node.wait(1.1).care_of_address == OTHER_CARE_OF
+
+
+def test_after_a_question_without_an_answer_the_best_interface_gets_its_chance_at_once() -> None:
+    node = lab(interface("wifi", 1), interface("evdo", 2), legacy_hold_down=60.0)
+    node.start("evdo")
+    node.answer(node.take(), code=192)
+    node.answer(node.wait())
+    node.change("wifi", up(WIFI))
+    while (request := node.wait()).binding_id is None:
+        assert request.packet.interface == "wifi"
+    assert request.packet.interface == "evdo", "the one with the plain binding asks"
+    node.advance(6.99)
+    assert [r.packet.interface for r in node.sent] == ["evdo", "evdo"]
+    node.sent.clear()
+    node.advance(0.01)
+    assert node.events("extension-unanswered")[-1].fields["interface"] == "evdo"
+    request = node.take()
+    assert (request.binding_id, request.packet.interface) == (None, "wifi")
+    assert node.do(node.machine.timer("none", node.now)) == []
