@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One campaign: mutated messages for a home agent, a mobile node and the decoders, and its record."""
+"""One campaign: mutated messages for all agents, alone and together, and for the decoders; its record."""
 
 from __future__ import annotations
 
@@ -10,16 +10,30 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
+from typing import Protocol
 
 from agents.decode_message import Key, decode_message
 from agents.wire import Algorithm, TunnelData, WireError, decode_icmp, decode_registration
+from tests.fuzz.chain_target import ChainTarget
+from tests.fuzz.foreign_agent_target import ForeignAgentTarget
 from tests.fuzz.home_agent_target import SCENARIOS, HomeAgentTarget
 from tests.fuzz.mobile_node_target import MobileNodeTarget
 from tests.unit.home_agent.home_agent_lab import KEY, SPI
 
 _DECODERS: tuple[Callable[[bytes], object], ...] = (decode_registration, decode_icmp, TunnelData.decode)
 _KEYS = [Key(SPI, KEY, Algorithm.HMAC_MD5)]
-_TO_MOBILE_NODE = 0.3
+_SHARES = {"home agent": 0.45, "mobile node": 0.25, "foreign agent": 0.25, "chain": 0.05}
+"""Of the messages, by target; a chain takes ten times as long."""
+
+
+class Target(Protocol):
+    """What messages are made for, and sent to."""
+
+    def message(self) -> tuple[bytes, bool]:
+        """The next message, and whether it was signed after it was mutated."""
+
+    def deliver(self, payload: bytes) -> None:
+        """Give it to the agent; AssertionError: what must hold does not."""
 
 
 @dataclass
@@ -51,22 +65,23 @@ def run(messages: int, seconds: float, seed: int) -> Record:
     """Send up to ``messages`` for up to ``seconds``, until the first failure."""
     record = Record(seed)
     random = Random(seed)
-    agents = [HomeAgentTarget(scenario, random, record.counts) for scenario in SCENARIOS]
-    node = MobileNodeTarget(random, record.counts)
+    counts = record.counts
+    targets: dict[str, list[Target]] = {
+        "home agent": [HomeAgentTarget(scenario, random, counts) for scenario in SCENARIOS],
+        "mobile node": [MobileNodeTarget(random, counts)],
+        "foreign agent": [ForeignAgentTarget(random, counts)],
+        "chain": [ChainTarget(random, counts)],
+    }
+    names, weights = list(_SHARES), list(_SHARES.values())
     began = time.monotonic()
     payload = b""
     try:
         while record.messages < messages and time.monotonic() < began + seconds:
             record.messages += 1
-            if random.random() < _TO_MOBILE_NODE:
-                payload, signed, icmp = node.message()
-                record.signed += signed
-                node.deliver(payload, icmp)
-            else:
-                agent = random.choice(agents)
-                payload, signed = agent.message()
-                record.signed += signed
-                agent.deliver(payload)
+            target = random.choice(targets[random.choices(names, weights)[0]])
+            payload, signed = target.message()
+            record.signed += signed
+            target.deliver(payload)
             _decode(payload, record.messages)
     except Exception:  # noqa: BLE001 — whatever it is, it is the finding
         octets = payload.hex()

@@ -113,6 +113,7 @@ class MobileNodeTarget:
         self._left = 0
         self._sequence = 1
         self._interface = "wifi"
+        self._icmp = False
         self._begin()
 
     def _begin(self) -> None:
@@ -126,15 +127,14 @@ class MobileNodeTarget:
 
     # Making messages
 
-    def message(self) -> tuple[bytes, bool, bool]:
-        """The next message, whether it was signed after it was mutated, and whether it is ICMP."""
+    def message(self) -> tuple[bytes, bool]:
+        """The next message, and whether it was signed after it was mutated."""
         self._left -= 1
         if self._left < 0:
             self._begin()
         self._live()
-        if not self._requests or self._random.random() < 0.2:
-            return *self._advertisement(), True
-        return *self._reply(), False
+        self._icmp = not self._requests or self._random.random() < 0.2
+        return self._advertisement() if self._icmp else self._reply()
 
     def _live(self) -> None:
         """Let time pass until requests are out; answer some well, so that there is something to lose."""
@@ -196,12 +196,12 @@ class MobileNodeTarget:
 
     # Delivering them
 
-    def deliver(self, payload: bytes, icmp: bool) -> None:
+    def deliver(self, payload: bytes) -> None:
         """Give it to the node and check everything that must hold.
 
         :raises AssertionError: it does not.
         """
-        node, random = self._node, self._random
+        node, random, icmp = self._node, self._random, self._icmp
         self._come_to_rest()
         before = snapshot(node.machine)
         bound = self._bound()

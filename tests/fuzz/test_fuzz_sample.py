@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from agents import home_agent
+from agents import foreign_agent, home_agent
+from agents.foreign_agent import ForeignAgent
 from agents.home_agent import HomeAgent
 from agents.mobile_node_requests import Requests
 from tests.fuzz import campaign
@@ -23,7 +24,20 @@ def test_sample() -> None:
     assert record.messages == 3000
     assert record.signed > 1500
     seen = " ".join(record.counts)
-    for word in ("home agent: accepted", "denied 133", "denied 134", "denied 192", "registered", "-denied"):
+    for word in (
+        "home agent: accepted",
+        "home agent: denied 133",
+        "home agent: denied 134",
+        "home agent: denied 192",
+        "mobile node: registered",
+        "mobile node: registration-denied",
+        "foreign agent: request relayed",
+        "foreign agent: reply accepted",
+        "foreign agent: denied 127",
+        "chain: ha, binding-",
+        "chain: fa, visitor-",
+        "chain: mn, renewed",
+    ):
         assert word in seen, f"the messages never led to {word!r}"
 
 
@@ -48,6 +62,18 @@ def forgetful(receive: Callable[..., Any]) -> Callable[..., Any]:
     return wrong
 
 
+def hasty(receive: Callable[..., Any]) -> Callable[..., Any]:
+    """A foreign agent that ends an entry when its node asks, before the home agent has agreed."""
+
+    def wrong(self: ForeignAgent, *arguments: Any) -> Any:
+        effects = receive(self, *arguments)
+        if self._pending.all():
+            self._table._lists.pop(self._pending.all()[-1].request.home_address, None)
+        return effects
+
+    return wrong
+
+
 def impatient(receive: Callable[..., Any]) -> Callable[..., Any]:
     """A mobile node that gives up a request for any reply, good or bad."""
 
@@ -67,11 +93,13 @@ def impatient(receive: Callable[..., Any]) -> Callable[..., Any]:
     [
         (hmac, "compare_digest", always, "an unauthentic"),
         (HomeAgent, "receive", forgetful(HomeAgent.receive), "changed the state"),
+        (ForeignAgent, "receive", hasty(ForeignAgent.receive), "changed"),
+        (foreign_agent, "check_reply", lambda *_: None, "reply was"),
         (Requests, "receive", impatient(Requests.receive), "a discarded message"),
         (home_agent, "check_format", lambda *_: 1 // 0, "ZeroDivisionError"),
         (campaign, "_DECODERS", (bytes.decode,), "UnicodeDecodeError"),
     ],
-    ids=["authentication", "forgetful", "impatient", "exception", "decoder"],
+    ids=["authentication", "forgetful", "hasty", "credulous", "impatient", "exception", "decoder"],
 )
 def test_a_fault_is_found(
     target: object, name: str, fault: object, message: str, monkeypatch: pytest.MonkeyPatch

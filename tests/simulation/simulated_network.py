@@ -204,6 +204,8 @@ class Network:
         self.datagrams = 0
         self.to_lose: set[int] = set()
         """Numbers of datagrams, counted from 0, that get lost."""
+        self.listeners: list[Callable[[Node, Datagram], None]] = []
+        """Called with every datagram that is sent, and the node it is for."""
 
     def carry(self, sender: Node, packet: SendDatagram) -> None:
         """A datagram on its way."""
@@ -234,6 +236,8 @@ class Network:
             ttl=packet.ttl,
             link_source=link_source or sender.name,
         )
+        for listen in self.listeners:
+            listen(receiver, datagram)
         number = self.datagrams
         self.datagrams += 1
         for delay in [] if number in self.to_lose else self.links[link].arrivals(self.random):

@@ -51,19 +51,18 @@ class VisitedNetwork(Network):
             assert name is not None
             assert packet.destination == agent_address(name)
             self._travel(name, self.foreign_agent, name, packet, sender, link_address(name))
-        elif sender.name == "fa" and packet.destination == self.home_agent_address:
-            assert packet.interface is None
-            if self.nat is not None:
-                port = _FIRST_NAT_PORT + CARE_OF_ADDRESSES.index(packet.source)
-                packet = replace(packet, source=self.nat, source_port=port)
-            self._travel(UPLINK, self.home_agent, "eth0", packet, sender)
-        elif sender.name == "fa":
-            name = packet.interface
-            assert name is not None
+        elif sender.name == "fa" and (name := packet.interface) is not None:
             assert packet.link_destination == link_address(name)
             assert packet.source == agent_address(name)
             if self.up(name):
                 self._travel(name, self.mobile_node, name, packet, sender)
+        elif sender.name == "fa":
+            if packet.destination != self.home_agent_address:
+                return  # there is no other home agent
+            if self.nat is not None:
+                port = _FIRST_NAT_PORT + CARE_OF_ADDRESSES.index(packet.source)
+                packet = replace(packet, source=self.nat, source_port=port)
+            self._travel(UPLINK, self.home_agent, "eth0", packet, sender)
         elif packet.destination in (*CARE_OF_ADDRESSES, self.nat):
             if self.nat is not None:
                 inside = CARE_OF_ADDRESSES[packet.destination_port - _FIRST_NAT_PORT]
@@ -105,6 +104,7 @@ class Visit(Scene):
         each: bool = False,
         mobile_node: Mapping[str, Any] | None = None,
         foreign_agent: Mapping[str, Any] | None = None,
+        home_agent: Mapping[str, Any] | None = None,
     ) -> None:
         self.visit_network = VisitedNetwork(seed)
         interfaces = [
@@ -135,6 +135,7 @@ class Visit(Scene):
             seed,
             {UPLINK: Link()} | dict(links or {}),
             {"interface": interfaces} | dict(mobile_node or {}),
+            home_agent,
             names=names,
             network=self.visit_network,
         )

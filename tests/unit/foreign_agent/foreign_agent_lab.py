@@ -92,7 +92,7 @@ def read_denial(sent: SendDatagram, key: bytes | None = None) -> Denial:
     kind, code, lifetime, home_address, home_agent, identification = struct.unpack_from("!BBHIIQ", payload)
     assert kind == 3
     assert 64 <= code <= 127
-    if home_address >> 24 not in (0, *range(224, 256)):
+    if home_address >> 24 not in (0, 127, *range(224, 256)):
         assert IPv4Address(home_address) == sent.destination
     assert payload == payload[:20] if key is None else payload == signed_for_node(payload[:20], key)
     assert len(payload) == (20 if key is None else 42)
