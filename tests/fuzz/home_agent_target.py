@@ -187,6 +187,13 @@ class HomeAgentTarget:
         if report.event == "binding-completed":
             self._counts["home agent: keepalive accepted"] += 1
             return
+        if report.event == "denial-suppressed":
+            self._counts["home agent: denied in silence"] += 1
+            assert effects == [report], f"a suppressed denial had an effect: {effects}"
+            assert self._state() == before, "a denied request changed the state"
+            unauthentic = report.fields["code"] == 131
+            assert not unauthentic or self._learnt() == learnt, "an unauthentic request was learnt from"
+            return
         self._counts[f"home agent: discarded, {report.fields['reason']}"] += 1
         assert effects == [report], f"a discarded message had an effect: {effects}"
         assert self._state() == before, "a discarded message changed the state"
