@@ -16,6 +16,7 @@ help:
 	@echo 'make test        set-up, then all checks and tests (ARGS= passes options to pytest)'
 	@echo 'make fuzz        a million mutated messages against the state machines (ARGS="--messages N --seed N")'
 	@echo 'make test-vagrant  the Vagrantfile in a real virtual machine, an hour or more (see tests/vagrant/run --help)'
+	@echo 'make mutants     switch each defence off in a copy of the tree: its attack test must fail'
 	@echo 'make lint        set-up, then the static checks alone'
 	@echo 'make clean       remove what was built inside the checkout; results stay'
 
@@ -45,6 +46,9 @@ test-vagrant:
 
 fuzz: setup
 	$(KEEP_OWNER) $(PYTHON) -m tests.fuzz $(ARGS)
+
+mutants: setup
+	$(KEEP_OWNER) $(PYTHON) -m tests.attacks.mutants $(ARGS)
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov *.egg-info

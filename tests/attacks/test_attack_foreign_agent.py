@@ -179,7 +179,8 @@ def test_a_flood_of_pending_requests_does_not_stop_a_request_that_is_repeated() 
     own = lab.request(multiple(1))
     relayed = lab.relay(own)
     for number in range(100):
-        lab.send(lab.request(home_address=CO_LOCATED + number), link=STRANGER)
+        stranger = f"02:00:00:00:01:{number % 4:02x}"
+        lab.send(lab.request(home_address=CO_LOCATED + number), link=stranger)
     lab.relay(own)
     assert lab.answer(reply_to(relayed.payload)) is not None
     assert set(lab.rows()) == {1}

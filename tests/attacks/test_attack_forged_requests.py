@@ -129,6 +129,9 @@ def test_the_binding_id_of_another_mobile_node(scope: str, lifetime: int, flag: 
             lifetime=lifetime,
         )
         assert send(lab, payload, ATTACKER) == 0
+        theirs = [row for row in lab.status()["bindings"] if row["home_address"] != str(OTHER_HOME)]
+        assert {row["binding_id"]: row for row in theirs} == rows
+        assert len(lab.status()["bindings"]) <= 3 + number
     assert (lab.rows(), lab.kernel.paths[HOME]) == (rows, paths)
     assert repr(lab.agent._nodes[HOME].replay) == replay
 
@@ -172,6 +175,7 @@ def test_the_largest_lie_leaves_every_tunnel_in_use_and_the_tables_small() -> No
     weights = [path.weight for path in lab.kernel.paths[HOME]]
     assert len(weights) == 3
     assert len(packet_cycle(weights)) <= 256
+    assert set(packet_cycle(weights)) == {0, 1, 2}
     assert set(flow_cycle(weights)) == {0, 1, 2}
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from agents.effects import Encapsulation
 from tests.attacks.attacked import at_mobile_node
 from tests.unit.mobile_node.mobile_node_lab import (
     AGENT_KEY,
@@ -127,14 +128,14 @@ def test_a_perfect_false_denial_costs_one_interface_only() -> None:
 
 
 def test_an_extension_in_the_reply_that_nobody_vouches_for() -> None:
-    """Behind the home agent's authenticator anybody may add what he likes: an end point, an extension."""
-    node = asking()
+    """Behind the home agent's authenticator anybody may add what he likes, such as a UDP tunnel."""
+    node = lab(interface("wifi", 1, encapsulation="udp"))
+    node.start("wifi")
     request = node.take()
     udp = bytes([44, 6, 0, 0, 0, 0, 0, 110])
     node.answer(request, after=udp + bytes([TYPE, 10, 0, 4, 0, 9, 0x40, 0, 0, 0, 0, 0]))
-    (path,) = node.paths
-    assert getattr(path.tunnel, "encapsulation", None) == "ipip"
-    assert path.binding_id == 1
+    assert [getattr(path.tunnel, "encapsulation", None) for path in node.paths] == [Encapsulation.IPIP]
+    assert [path.binding_id for path in node.paths] == [1]
 
 
 def test_the_home_agents_advertisement_on_a_visited_link() -> None:
@@ -159,7 +160,8 @@ def test_a_false_agent_beside_the_true_one() -> None:
         node.hear(advertisement(care_of=[ATTACKERS_CARE_OF]), source=ATTACKER, link="02::66")
         node.hear(advertisement(care_of=[ATTACKERS_CARE_OF], prefix=8), source=ATTACKER, link="02::66")
         node.hear(advertisement())
-        node.accept_all(limit=3)
+        asked = {request.packet.destination for request in node.accept_all(limit=3)}
+        assert ATTACKER not in asked
     assert node.paths == before
     assert node.row("wifi")["care_of_address"] == str(FOREIGN_CARE_OF)
 

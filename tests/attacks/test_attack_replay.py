@@ -7,6 +7,7 @@ The attacker reads and repeats everything, from wherever he likes; he has no key
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from tests.unit.mobile_node.mobile_node_lab import registered, reply_to
 
 ELSEWHERE = NAT
 MISMATCH = 133
+O_ALONE = multiple(1, overwrite=True)
 
 
 def record(lab: Lab, binding_id: int, care_of_address: object, **flags: bool) -> bytes:
@@ -60,10 +62,11 @@ def test_recorded_requests_in_any_order(scope: str, seed: int) -> None:
     assert at_home_agent(lab) == before
 
 
-def test_a_request_held_back_until_a_newer_one_has_passed() -> None:
+@pytest.mark.parametrize("binding_id", [1, 2])
+def test_a_request_held_back_until_a_newer_one_has_passed(binding_id: int) -> None:
     """The attacker stops a genuine request on its way and lets it go after the next one."""
     lab = home_agent()
-    held = lab.request(multiple(1), care_of_address=WIFI)
+    held = lab.request(multiple(binding_id), care_of_address=WIFI)
     record(lab, 1, EVDO)
     before = at_home_agent(lab)
     assert send(lab, held) == MISMATCH
@@ -133,6 +136,22 @@ def test_a_stolen_bulk_request_revives_nothing(scope: str) -> None:
 
 
 @pytest.mark.parametrize("scope", ["mobile-node", "binding"])
+@pytest.mark.parametrize("everything", [{"lifetime": 0, "care_of_address": HOME}, {"before": O_ALONE}])
+def test_an_older_request_revives_nothing_after_all_were_given_up(
+    scope: str, everything: dict[str, Any]
+) -> None:
+    """Held back on its way, for a Binding-Id that has never been heard of: its time alone tells."""
+    lab = home_agent(replay_scope=scope)
+    record(lab, 1, WIFI)
+    held = lab.request(multiple(3), care_of_address=LTE)
+    lab.wait(1.0)
+    assert send(lab, lab.request(**everything)) == 0
+    before = at_home_agent(lab)
+    assert send(lab, held, LTE) == MISMATCH
+    assert at_home_agent(lab) == before
+
+
+@pytest.mark.parametrize("scope", ["mobile-node", "binding"])
 def test_a_stolen_deregistration_ends_nothing(scope: str) -> None:
     lab = home_agent(replay_scope=scope)
     record(lab, 1, WIFI)
@@ -172,14 +191,12 @@ def test_with_nonces_a_repetition_does_not_extend_the_lifetime() -> None:
 def test_a_replayed_reply_is_discarded_by_the_mobile_node() -> None:
     """Old acceptances and denials, also with the home agent's own authenticator."""
     node = registered()
-    node.advance(400.0)
-    renewals = list(node.sent)
-    assert renewals
-    for request in renewals[:1]:
-        node.answer(request)
+    node.do(node.machine.reregister(node.now))
+    request = node.sent[0]
+    node.answer(request)
     before = at_mobile_node(node)
     for code in (0, 133, 136, 192):
-        node.deliver(reply_to(renewals[0], code=code), str(renewals[0].packet.interface))
+        node.deliver(reply_to(request, code=code), str(request.packet.interface))
         assert at_mobile_node(node) == before
     assert node.discards()[-4:] == ["no-matching-request"] * 4
 
