@@ -310,7 +310,7 @@ _FOREIGN_AGENT = (
         "no Tunnel Data at a foreign agent's socket",
         "agents/foreign_agent.py",
         'raise DiscardedError("unexpected-tunnel-data")',
-        "self._keepalives += 1\n                return [StartTimer(\"tunnel-data\", now.monotonic + 1)]",
+        'self._keepalives += 1\n                return [StartTimer("tunnel-data", now.monotonic + 1)]',
         "foreign_agent.py::test_tunnel_data_at_a_foreign_agent",
     ),
 )
