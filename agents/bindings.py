@@ -173,8 +173,12 @@ class BindingTable:
             self._lists.pop(home_address, None)
         return effects
 
+    def restore(self, lists: Mapping[IPv4Address, BindingList]) -> None:
+        """Take lists over as they are; :meth:`install` brings the kernel to them."""
+        self._lists = {address: bindings for address, bindings in lists.items() if bindings}
+
     def install(self) -> list[Effect]:
-        """Bring the kernel and the timers to the state of the table, after :meth:`release`."""
+        """Bring kernel and timers to the table, after :meth:`release` or :meth:`restore`."""
         lists, self._lists = self._lists, {}
         return [effect for address, bindings in lists.items() for effect in self.replace(address, bindings)]
 

@@ -66,14 +66,10 @@ def _run(program: str, kind: type[Settings]) -> int:
 def _start(program: str, settings: Settings) -> int:
     # Imported late: --check needs neither the kernel's libraries nor any right.
     from agents.daemon.control import ControlError, ensure_free
-    from agents.daemon.kept import Kept
     from agents.daemon.programs import ForeignAgentShell, HomeAgentShell, MobileNodeShell
     from agents.daemon.shell import Shell, run
+    from agents.daemon.state_file import StateFileError
     from agents.linux.kernel import KernelError
-
-    enabled = Kept(settings.state_file).multiple_tunnel_support()
-    if enabled is not None:
-        settings = settings.model_copy(update={"enable_multiple_tunnel_support": enabled})
 
     def make() -> Shell:
         if isinstance(settings, HomeAgentSettings):
@@ -86,7 +82,7 @@ def _start(program: str, settings: Settings) -> int:
         if settings.control_socket is not None:
             ensure_free(settings.control_socket)  # first of all: a shell takes the node's tables over
         run(make)
-    except (ControlError, KernelError, OSError) as error:
+    except (ControlError, KernelError, StateFileError, OSError) as error:
         print(f"{program}: {error}", file=sys.stderr)  # noqa: T201
         return FAILED
     return OK

@@ -24,7 +24,7 @@ from agents.foreign_agent_admission import Admission
 from agents.foreign_agent_advertiser import AdvertisementTimer, offered, visitor_link_advertiser
 from agents.foreign_agent_denials import Denials, to_mobile_node
 from agents.foreign_agent_keepalive import keepalive
-from agents.foreign_agent_pending import Pending, PendingKey, PendingTable, deadline, pending_key
+from agents.foreign_agent_pending import Pending, PendingKey, PendingTable, deadline, pending_key, quotes
 from agents.foreign_agent_reply import (
     Answer,
     answer_of,
@@ -35,6 +35,7 @@ from agents.foreign_agent_reply import (
 )
 from agents.foreign_agent_reports import identity, names, registration_report
 from agents.foreign_agent_request import Asked, RequestCheck, read
+from agents.foreign_agent_state import ForeignAgentState, keep_all, visitor_lists
 from agents.foreign_agent_status import pending_row, tunnel_row, visitor_row
 from agents.path_weights import set_bandwidth
 from agents.requests import FLAG_D, DeniedError, DiscardedError
@@ -101,15 +102,19 @@ class ForeignAgent:
         self._discards: Counter[str] = Counter()
         self._keepalives = 0
         self._running = False
+        self.generation = 0  # counts the changes of what ``snapshot`` gives
 
     # Life
 
     def start(self, now: Instant) -> list[Effect]:
-        """Begin with an empty visitor list."""
+        """Begin with an empty visitor list, or with what :meth:`restore` has put there."""
         if self._running:
             return []
         self._running = True
-        return [effect for advertiser in self._advertisers.values() for effect in advertiser.start(now)]
+        effects = self._table.install(now.monotonic)
+        for advertiser in self._advertisers.values():
+            effects += advertiser.start(now)
+        return effects
 
     def stop(self, now: Instant) -> list[Effect]:
         """Forget every visitor, release all they have in the kernel, and take leave of the links."""
@@ -117,9 +122,25 @@ class ForeignAgent:
             return []
         self._running = False
         effects = [*self._pending.clear(), *self._table.clear(now.monotonic)]
+        self.generation += 1
         for advertiser in self._advertisers.values():
             effects += advertiser.stop()
         return effects
+
+    def snapshot(self, now: Instant) -> ForeignAgentState:
+        """What is to be kept over a restart."""
+        return keep_all(self._table, self._settings, self._multiple_tunnels, now)
+
+    def restore(self, state: ForeignAgentState, now: Instant) -> list[Effect]:
+        """Take up again, before :meth:`start`, what an earlier life has kept and has not run out."""
+        support = state.enable_multiple_tunnel_support
+        self._multiple_tunnels = support.value(self._settings.enable_multiple_tunnel_support)
+        self._table.restore(visitor_lists(state, self._settings, now))
+        count = len(self._table)
+        return [Report("state-restored", {"visitors": count, "ended": len(state.visitors) - count})]
+
+    def state_lost(self, now: Instant) -> None:
+        """What was kept cannot be read: visitors register again, as after any restart."""
 
     # Input
 
@@ -169,7 +190,7 @@ class ForeignAgent:
         code = _UNREACHABLE_CODES.get(icmp_code, ReplyCode.FA_HOME_AGENT_UNREACHABLE)
         effects: list[Effect] = []
         for part in self._pending.all():
-            if part.request.home_agent == destination and _quotes(quoted, part.request):
+            if part.request.home_agent == destination and quotes(quoted, part.request):
                 effects += self._give_up(part, DeniedError(code, "home-agent-unreachable"), now)
         return effects
 
@@ -193,6 +214,7 @@ class ForeignAgent:
     def set_multiple_tunnel_support(self, enabled: bool, now: Instant) -> list[Effect]:  # noqa: ARG002
         """Set EnableMultipleTunnelSupport; entries stay until they end (FACTS G18)."""
         self._multiple_tunnels = enabled
+        self.generation += 1
         return [Report("multiple-tunnel-support-set", {"enabled": enabled})]
 
     def set_bandwidth(
@@ -209,6 +231,7 @@ class ForeignAgent:
             address = visitor.key.home_address
             changed = replace(visitor, bandwidth_kbytes=bandwidth)
             visitors = {**self._table.of(address), visitor.key: changed}
+            self.generation += 1
             return self._table.replace(address, visitors, now.monotonic)
 
         meant = [
@@ -418,13 +441,8 @@ class ForeignAgent:
         """Install a mobile node's entries; ``reason`` is why those that are not in it go."""
         gone = [visitor for key, visitor in self._table.of(home_address).items() if key not in new]
         effects = self._table.replace(home_address, new, now.monotonic)
+        self.generation += 1
         return [
             *effects,
             *(Report("visitor-removed", {**identity(visitor), "reason": reason}) for visitor in gone),
         ]
-
-
-def _quotes(quoted: bytes, request: RegistrationRequest) -> bool:
-    """Whether an ICMP error may be about this request, by what it sends back of it."""
-    fixed = replace(request, extensions=()).encode()
-    return fixed.startswith(quoted[: len(fixed)])

@@ -7,7 +7,7 @@ it, short of success, touches that one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from typing import NamedTuple
 
@@ -66,6 +66,12 @@ def deadline(lifetime: int, pending_time: float, monotonic: float) -> tuple[floa
     limit = monotonic + pending_time
     ends = expiry(lifetime, monotonic) if lifetime else limit
     return min(limit, ends), ends < limit
+
+
+def quotes(quoted: bytes, request: RegistrationRequest) -> bool:
+    """Whether an ICMP error may be about this request, by what it sends back of it."""
+    fixed = replace(request, extensions=()).encode()
+    return fixed.startswith(quoted[: len(fixed)])
 
 
 class PendingTable:

@@ -35,7 +35,9 @@ from agents.home_agent_security import (
     authenticate_mobile_node,
     sign,
 )
+from agents.home_agent_state import HomeAgentState, keep_all, restore_node
 from agents.home_agent_status import status
+from agents.kept_state import KeptSetting
 from agents.path_weights import set_bandwidth
 from agents.requests import FLAG_S, DeniedError, DiscardedError, is_unicast
 from agents.settings import HomeAgentSettings
@@ -46,6 +48,7 @@ from agents.wire import (
     ReplyCode,
     WireError,
     decode_registration,
+    ntp_timestamp,
 )
 
 _TUNNEL_DATA = bytes([MessageType.TUNNEL_DATA])
@@ -72,6 +75,8 @@ class HomeAgent:
         self._codes: Counter[int] = Counter()
         self._discards: Counter[str] = Counter()
         self._running = False
+        self.generation = 0
+        """Counts the changes of what :meth:`snapshot` gives."""
         network = IPv4Network((int(settings.address), settings.home_prefix_length), strict=False)
         self._broadcast = network.broadcast_address if network.prefixlen <= 30 else None
 
@@ -90,6 +95,38 @@ class HomeAgent:
             return []
         self._running = False
         return [*self._table.release(), *self._advertiser.stop()]
+
+    def snapshot(self, now: Instant) -> HomeAgentState:
+        """What is to be kept over a restart."""
+        configured = self._settings.enable_multiple_tunnel_support
+        return HomeAgentState(
+            enable_multiple_tunnel_support=KeptSetting(configured=configured, current=self._multiple_tunnels),
+            mobile_nodes=keep_all(self._nodes, self._table, now),
+        )
+
+    def restore(self, state: HomeAgentState, now: Instant) -> list[Effect]:
+        """Take up again, before :meth:`start`, what an earlier life has kept.
+
+        What has run out meanwhile and mobile nodes that are no longer in the settings are left out.
+        """
+        support = state.enable_multiple_tunnel_support
+        self._multiple_tunnels = support.value(self._settings.enable_multiple_tunnel_support)
+        lists = {
+            kept.home_address: restore_node(self._nodes[kept.home_address], kept, now)
+            for kept in state.mobile_nodes
+            if kept.home_address in self._nodes
+        }
+        self._table.restore(lists)
+        before = sum(len(kept.bindings) for kept in state.mobile_nodes)
+        after = len(self._table.all())
+        return [Report("state-restored", {"bindings": after, "ended": before - after})]
+
+    def state_lost(self, now: Instant) -> None:
+        """What was kept cannot be read: accept no timestamp that may have been accepted before."""
+        latest = ntp_timestamp(now.unix + self._settings.timestamp_tolerance)
+        for node in self._nodes.values():
+            node.replay.raise_floor(latest)
+        self.generation += 1
 
     # Input
 
@@ -133,6 +170,7 @@ class HomeAgent:
     def set_multiple_tunnel_support(self, enabled: bool, now: Instant) -> list[Effect]:  # noqa: ARG002
         """Set EnableMultipleTunnelSupport; accepted bindings stay until they end (FACTS G18)."""
         self._multiple_tunnels = enabled
+        self.generation += 1
         return [Report("multiple-tunnel-support-set", {"enabled": enabled})]
 
     def set_bandwidth(
@@ -209,7 +247,12 @@ class HomeAgent:
     def _decide(self, exchange: Exchange, agent: Peer | None) -> list[Effect]:
         """Steps 3 to 7: may it be looked at, and is it well formed."""
         datagram, request, contents = exchange.datagram, exchange.request, exchange.contents
-        self._identifications.check(exchange)
+        nonce = exchange.node.replay.nonce
+        try:
+            self._identifications.check(exchange)
+        finally:
+            if exchange.fresh or exchange.node.replay.nonce != nonce:
+                self.generation += 1
         signer = authenticate_foreign_agent(datagram.payload, request, contents, agent)
         exchange.signers.foreign_home = signer or exchange.signers.foreign_home
         if not self._is_own(datagram.destination):
@@ -343,6 +386,7 @@ class HomeAgent:
         bindings = self._table.of(home_address)
         binding = complete(bindings, datagram, self._settings.address)
         effects = self._table.replace(home_address, {**bindings, binding.binding_id: binding})
+        self.generation += 1
         return [*effects, Report("binding-completed", _identity(binding))]
 
     # State
@@ -370,6 +414,7 @@ class HomeAgent:
         """Install a binding list; ``reason`` is why bindings that are not in it go."""
         old = self._table.of(home_address)
         effects = self._table.replace(home_address, new, link_address)
+        self.generation += 1
         for binding_id, binding in old.items():
             if binding_id not in new:
                 why = reason if binding.expires > now.monotonic else "expired"

@@ -24,10 +24,12 @@ from agents.effects import (
     Effect,
     Instant,
     InterfaceState,
+    Report,
     SendIcmp,
     StartTimer,
     StopTimer,
 )
+from agents.kept_state import KeptSetting
 from agents.mobile_node_departures import Departure, depart_all, depart_on_stop, depart_one
 from agents.mobile_node_discovery import AgentDiscovery
 from agents.mobile_node_link import Link
@@ -35,6 +37,7 @@ from agents.mobile_node_outbox import Outbox
 from agents.mobile_node_paths import PathTable, Way
 from agents.mobile_node_registrations import Registrations
 from agents.mobile_node_requests import Requests, Route
+from agents.mobile_node_state import MobileNodeState
 from agents.mobile_node_status import Status, status_of
 from agents.settings import MobileNodeSettings
 from agents.wire import AdvertisementFlags, AgentAdvertisement, RouterSolicitation, WireError, decode_icmp
@@ -80,6 +83,41 @@ class MobileNode:
         self._stop_at = math.inf
         self._stopping = False
         self._stopped = False
+        self._orders = 0
+
+    # ----- over a restart -----
+
+    @property
+    def generation(self) -> int:
+        """Counts the changes of what :meth:`snapshot` gives."""
+        return self._orders + self._requests.identifications.generation
+
+    def snapshot(self, now: Instant) -> MobileNodeState:  # noqa: ARG002 - no moment in it
+        """What is to be kept over a restart."""
+        return MobileNodeState(
+            enable_multiple_tunnel_support=KeptSetting(
+                configured=self._settings.enable_multiple_tunnel_support,
+                current=self._registrations.support.enabled,
+            ),
+            uplink_kbit={
+                name: KeptSetting(configured=link.settings.uplink_kbit, current=link.uplink_kbit)
+                for name, link in self._links.items()
+            },
+            identifications=self._requests.identifications.snapshot(),
+        )
+
+    def restore(self, state: MobileNodeState, now: Instant) -> list[Effect]:  # noqa: ARG002 - as above
+        """Take up again, before :meth:`start`, what an earlier life has kept."""
+        support = state.enable_multiple_tunnel_support
+        self._registrations.support.enabled = support.value(self._settings.enable_multiple_tunnel_support)
+        for name, uplink in state.uplink_kbit.items():
+            if name in self._links:
+                self._links[name].uplink_kbit = uplink.value(self._links[name].settings.uplink_kbit)
+        self._requests.identifications.restore(state.identifications)
+        return [Report("state-restored")]
+
+    def state_lost(self, now: Instant) -> None:
+        """What was kept cannot be read: the clock alone says which Identification comes next."""
 
     # ----- inputs -----
 
@@ -193,6 +231,7 @@ class MobileNode:
 
     def set_multiple_tunnel_support(self, enabled: bool, now: Instant) -> list[Effect]:
         """Change EnableMultipleTunnelSupport (draft §8); 0 leaves one interface, by priority."""
+        self._orders += 1
         support = self._registrations.support
         if enabled and not support.enabled:
             support.enabled = True
@@ -213,6 +252,7 @@ class MobileNode:
             self._outbox.report("unknown-binding", {"binding_id": binding_id}, warning=True)
         for link in chosen:
             link.uplink_kbit = kbytes * 8
+            self._orders += 1
         return self._settle(now)
 
     def stop(self, now: Instant) -> list[Effect]:

@@ -11,6 +11,7 @@ import random
 from collections.abc import Collection
 from typing import Literal
 
+from agents.mobile_node_state import KeptIdentifications
 from agents.wire import ntp_timestamp, unix_time
 
 _LOW = 0xFFFFFFFF
@@ -32,6 +33,19 @@ class Identifications:
         self._nonce: int | None = None
         self.offset = 0.0
         """Seconds by which the home agent's clock is ahead; the own clock is never set (§5.7.1)."""
+        self.generation = 0
+        """Counts the changes of what :meth:`snapshot` gives."""
+
+    def snapshot(self) -> KeptIdentifications:
+        """What is to be kept over a restart, before a request with the latest Identification leaves."""
+        return KeptIdentifications(
+            last=self._last, accepted=self._accepted, nonce=self._nonce, offset=self.offset
+        )
+
+    def restore(self, kept: KeptIdentifications) -> None:
+        """Go on where an earlier life has ended: no Identification is used twice, none goes back."""
+        self._last, self._accepted, self._nonce = kept.last, kept.accepted, kept.nonce
+        self.offset = kept.offset
 
     def next(self, unix: float, in_use: Collection[int]) -> int:
         """A fresh 64-bit value whose low 32 bits are not among ``in_use``."""
@@ -45,6 +59,7 @@ class Identifications:
         while value & _LOW in in_use:
             value += 1
         self._last = value
+        self.generation += 1
         return value
 
     def _next_nonce(self, unix: float, in_use: Collection[int]) -> int:
@@ -61,10 +76,12 @@ class Identifications:
     def answered(self, reply: int) -> None:
         """Take the next nonce from an authenticated reply of the home agent."""
         self._nonce = reply >> 32
+        self.generation += 1
 
     def accepted(self, request: int) -> None:
         """The home agent has accepted this request, so every later one must exceed it."""
         self._accepted = max(self._accepted, request)
+        self.generation += 1
 
     def rejected(self, reply: int, unix: float) -> None:
         """Resynchronise by an authenticated reply with code 133 (RFC 5944 §5.7.1, §5.7.2).
@@ -73,6 +90,7 @@ class Identifications:
         less than the last, but never less than one the home agent is known to have accepted.
         """
         self._nonce = reply >> 32
+        self.generation += 1
         if self._style == "nonces":
             return
         difference = unix_time(reply >> 32 << 32) + 0.5 - (unix + self.offset)

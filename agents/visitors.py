@@ -229,6 +229,19 @@ class VisitorTable:
             self._lists.pop(home_address, None)
         return effects
 
+    def restore(self, lists: Mapping[IPv4Address, VisitorList]) -> None:
+        """Take entries over as they are; :meth:`install` brings the kernel to them."""
+        self._lists = dict(lists)
+
+    def install(self, monotonic: float) -> list[Effect]:
+        """Bring kernel and timers to the table, after :meth:`restore`."""
+        lists, self._lists = self._lists, {}
+        return [
+            effect
+            for address, visitors in lists.items()
+            for effect in self.replace(address, visitors, monotonic)
+        ]
+
     def clear(self, monotonic: float) -> list[Effect]:
         """Remove every entry, and with it all it has in the kernel."""
         return [effect for address in list(self._lists) for effect in self.replace(address, {}, monotonic)]

@@ -9,15 +9,18 @@ from random import Random
 from typing import Any
 
 from agents.daemon.control import Reply
-from agents.daemon.kept import Kept
 from agents.daemon.shell import Shell
+from agents.daemon.state_file import StateFile
 from agents.effects import Effect, Instant, InterfaceState, SendDatagram
 from agents.foreign_agent import ForeignAgent
+from agents.foreign_agent_state import ForeignAgentState
 from agents.home_agent import HomeAgent
+from agents.home_agent_state import HomeAgentState
 from agents.linux.interfaces import InterfaceMonitor
 from agents.linux.kernel import Kernel
 from agents.linux.sockets import ControlSocket, Unreachable
 from agents.mobile_node import MobileNode
+from agents.mobile_node_state import MobileNodeState
 from agents.settings import AccessInterface, ForeignAgentSettings, HomeAgentSettings, MobileNodeSettings
 
 _DESTINATION_UNREACHABLE = 3
@@ -29,9 +32,11 @@ class HomeAgentShell(Shell):
     machine: HomeAgent
 
     def __init__(self, settings: HomeAgentSettings, random: Random) -> None:
-        kernel = Kernel("home-agent", settings.path_selection, settings.home_link)
-        kept = Kept(settings.state_file)
-        super().__init__(HomeAgent(settings, random), kernel, settings.control_socket, kept)
+        state = StateFile(settings.state_file, "home-agent", settings.address, HomeAgentState)
+        kept = state.read()
+        record = None if kept is None else kept.kernel
+        kernel = Kernel("home-agent", settings.path_selection, settings.home_link, record)
+        super().__init__(HomeAgent(settings, random), kernel, settings.control_socket, state, kept)
         self._settings = settings
 
     def begin(self, now: Instant) -> list[Effect]:
@@ -53,9 +58,12 @@ class ForeignAgentShell(Shell):
     machine: ForeignAgent
 
     def __init__(self, settings: ForeignAgentSettings, random: Random) -> None:
-        kernel = Kernel("foreign-agent", settings.path_selection, None)
-        kept = Kept(settings.state_file)
-        super().__init__(ForeignAgent(settings, random), kernel, settings.control_socket, kept)
+        identity = settings.care_of_addresses[0]
+        state = StateFile(settings.state_file, "foreign-agent", identity, ForeignAgentState)
+        kept = state.read()
+        record = None if kept is None else kept.kernel
+        kernel = Kernel("foreign-agent", settings.path_selection, None, record)
+        super().__init__(ForeignAgent(settings, random), kernel, settings.control_socket, state, kept)
         self._settings = settings
 
     def begin(self, now: Instant) -> list[Effect]:
@@ -83,9 +91,11 @@ class MobileNodeShell(Shell):
     machine: MobileNode
 
     def __init__(self, settings: MobileNodeSettings, random: Random) -> None:
-        kernel = Kernel("mobile-node", settings.path_selection, settings.home_link)
-        kept = Kept(settings.state_file)
-        super().__init__(MobileNode(settings, random), kernel, settings.control_socket, kept)
+        state = StateFile(settings.state_file, "mobile-node", settings.home_address, MobileNodeState)
+        kept = state.read()
+        record = None if kept is None else kept.kernel
+        kernel = Kernel("mobile-node", settings.path_selection, settings.home_link, record)
+        super().__init__(MobileNode(settings, random), kernel, settings.control_socket, state, kept)
         self._settings = settings
         self._accesses = {access.name: access for access in settings.interface}
         names = [*self._accesses, *([settings.home_link] if settings.home_link else [])]

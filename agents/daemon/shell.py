@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The event loop around a state machine: inputs go in, effects are carried out in order.
 
-One input is handled to its end before the next is read, so the state machine, the kernel and
-the sockets never disagree about what came first.
+The effects of one input are carried out before the next is read (of the datagrams that wait at one
+moment: before the next moment), so the state machine, the kernel and the sockets never disagree about
+what came first. Datagrams leave last, once the state that they speak of is kept over a restart.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import signal
 import time
@@ -20,7 +22,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from agents.daemon.control import ControlServer, Reply
-from agents.daemon.kept import Kept
+from agents.daemon.state_file import Document, StateFile, StateFileError
 from agents.effects import (
     Datagram,
     Effect,
@@ -43,6 +45,13 @@ from agents.settings import PathSelection, Policy
 
 EVENTS_KEPT = 1000
 WARNINGS_PER_SECOND = 10
+DATAGRAMS_TOGETHER = 32
+"""Of those that wait: the state is written once for all, and writing takes far longer than deciding."""
+WRITE_AGAIN = 1.0
+"""Seconds until the state is written again after that has failed."""
+_MAY_PASS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+"""Faults of a disk that need nobody to change the settings."""
+_WRITE_AGAIN = object()
 _log = logging.getLogger("agent")
 
 
@@ -58,17 +67,37 @@ class StateMachine(Protocol):
     def set_bandwidth(self, binding_id: int, kbytes: int, now: Instant) -> list[Effect]: ...
     def stop(self, now: Instant) -> list[Effect]: ...
     def status(self, now: Instant) -> dict[str, Any]: ...
+    @property
+    def generation(self) -> int: ...
+    def snapshot(self, now: Instant) -> Any: ...
+    def restore(self, state: Any, now: Instant) -> list[Effect]: ...
+    def state_lost(self, now: Instant) -> None: ...
 
 
 class Shell(ABC):
     """Runs one agent until SIGTERM or SIGINT."""
 
     def __init__(
-        self, machine: StateMachine, kernel: Kernel, control_socket: Path | None, kept: Kept | None = None
+        self,
+        machine: StateMachine,
+        kernel: Kernel,
+        control_socket: Path | None,
+        state: StateFile[Any],
+        kept: Document[Any] | None,
     ) -> None:
+        """Nothing runs yet.
+
+        :param kept: what was found in the state file.
+        """
         self.machine = machine
         self.kernel = kernel
-        self._kept = kept or Kept(None)
+        self._state = state
+        self._kept = kept
+        self._written: tuple[int, int] | None = None
+        """Generations of machine and kernel that the state file holds."""
+        self._starting = True
+        self._not_kept: str | None = None
+        """Why the state file does not hold the latest."""
         self._timers: dict[Hashable, asyncio.TimerHandle] = {}
         self._drains: dict[object, asyncio.TimerHandle] = {}
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
@@ -109,7 +138,8 @@ class Shell(ABC):
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._ending.set)
         try:
-            self.perform(self.begin(self.now()))
+            self.perform([*self._restore(), *self.begin(self.now())])
+            self._starting = False
             if self._control is not None:
                 await self._control.open()
             await self._ending.wait()
@@ -156,36 +186,44 @@ class Shell(ABC):
         self._link_sources[interface] = LinkSources(interface)
 
     def perform(self, effects: Iterable[Effect]) -> None:
-        """Carry out effects in order."""
+        """Carry out effects in order, but datagrams last: what they promise must outlive us."""
+        datagrams = []
         for effect in effects:
-            match effect:
-                case SendDatagram():
-                    self._send(effect)
-                case SendIcmp():
-                    discovery = self._discovery.get(effect.interface)
-                    if discovery is not None:
-                        self._failed("send-failed", discovery.send(effect), effect.destination)
-                case StartTimer(key, at):
-                    self._start_timer(key, at)
-                case StopTimer(key):
-                    handle = self._timers.pop(key, None)
-                    if handle is not None:
-                        handle.cancel()
-                case Report():
-                    self._report(effect)
-                case RemoveTunnel(tunnel, drain):
-                    self.kernel.apply(effect)
-                    previous = self._drains.pop(tunnel, None)
-                    if previous is not None:  # taken up again meanwhile, and now given up anew
-                        previous.cancel()
-                    self._drains[tunnel] = asyncio.get_running_loop().call_later(drain, self._drained, tunnel)
-                case SetNeighbour(address, interface, link_address):
-                    self._neighbours.pop((address, interface), None)
-                    if link_address is not None:
-                        self._neighbours[address, interface] = link_address
-                    self._touch_kernel(effect)
-                case _:
-                    self._touch_kernel(effect)
+            if isinstance(effect, SendDatagram):
+                datagrams.append(effect)
+            else:
+                self._carry_out(effect)
+        self._keep()
+        for datagram in datagrams:
+            self._send(datagram)
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case SendIcmp():
+                discovery = self._discovery.get(effect.interface)
+                if discovery is not None:
+                    self._failed("send-failed", discovery.send(effect), effect.destination)
+            case StartTimer(key, at):
+                self._start_timer(key, at)
+            case StopTimer(key):
+                handle = self._timers.pop(key, None)
+                if handle is not None:
+                    handle.cancel()
+            case Report():
+                self._report(effect)
+            case RemoveTunnel(tunnel, drain):
+                self.kernel.apply(effect)
+                previous = self._drains.pop(tunnel, None)
+                if previous is not None:  # taken up again meanwhile, and now given up anew
+                    previous.cancel()
+                self._drains[tunnel] = asyncio.get_running_loop().call_later(drain, self._drained, tunnel)
+            case SetNeighbour(address, interface, link_address):
+                self._neighbours.pop((address, interface), None)
+                if link_address is not None:
+                    self._neighbours[address, interface] = link_address
+                self._touch_kernel(effect)
+            case _:
+                self._touch_kernel(effect)
 
     def command(self, request: dict[str, Any]) -> Reply:
         """Answer one request of ``mipctl``; an unknown or malformed one is refused."""
@@ -197,7 +235,6 @@ class Shell(ABC):
                 return {"events": list(self._events)}
             case {"command": "set-multiple-tunnel-support", "enabled": bool(enabled)}:
                 self.perform(self.machine.set_multiple_tunnel_support(enabled, now))
-                self._kept.keep_multiple_tunnel_support(enabled)
             case {"command": "set-bandwidth", "binding_id": int(binding_id), "kbytes": int(kbytes)}:
                 self.perform(self.machine.set_bandwidth(binding_id, kbytes, now))
             case {"command": "set-policy", "policy": str(policy)} if policy in list(Policy):
@@ -207,6 +244,8 @@ class Shell(ABC):
                 self._select(self.kernel.selection, binding_id)
             case _:
                 raise ValueError("unknown command or wrong arguments")
+        if self._not_kept is not None:
+            raise ValueError(f"set, but not kept over a restart: {self._not_kept}")
         return {}
 
     def status(self, now: Instant) -> dict[str, Any]:
@@ -218,10 +257,44 @@ class Shell(ABC):
             "pinned": self.kernel.pinned,
             "devices": self.kernel.devices(),
             "drops": self.kernel.drops(),
+            "state_not_kept": self._not_kept,
         }
 
     def _select(self, selection: PathSelection, pinned: int | None) -> None:
         self.kernel.set_selection(selection, pinned)
+        self._keep()
+
+    def _restore(self) -> list[Effect]:
+        if self._kept is not None:
+            return self.machine.restore(self._kept.agent, self.now())
+        if self._state.lost:
+            self.machine.state_lost(self.now())
+        return []
+
+    def _keep(self) -> None:
+        """Have the state file hold the present state; if it cannot, say so, go on and try again.
+
+        :raises StateFileError: if it cannot from the start, and somebody must mend that.
+        """
+        generation = (self.machine.generation, self.kernel.generation)
+        if generation == self._written:
+            return
+        try:
+            self._state.write(self.machine.snapshot(self.now()), self.kernel.snapshot())
+        except OSError as error:
+            self._not_kept = f"{self._state.path}: cannot be written: {error.strerror}"
+            if self._starting and error.errno not in _MAY_PASS:
+                raise StateFileError(f"{self._not_kept}; choose another state_file or mend it") from None
+            if _WRITE_AGAIN not in self._timers:
+                self._report(Report("state-not-kept", {"reason": self._not_kept}, warning=True))
+                again = asyncio.get_running_loop().call_later(WRITE_AGAIN, self._keep_again)
+                self._timers[_WRITE_AGAIN] = again
+            return
+        self._written, self._not_kept = generation, None
+
+    def _keep_again(self) -> None:
+        del self._timers[_WRITE_AGAIN]
+        self._keep()
 
     def _touch_kernel(self, effect: Any) -> None:
         try:
@@ -232,14 +305,18 @@ class Shell(ABC):
     def _datagrams(self, control: ControlSocket) -> None:
         for error in control.errors():
             self.perform(self.unreachable(error, self.now()))
-        datagram = control.receive()
-        if datagram is None:
-            return
-        known = self._link_sources.get(datagram.interface)
-        if known is not None:
-            found = known.of(datagram.source, datagram.source_port)
-            datagram = replace(datagram, link_source=found)
-        self.perform(self.machine.receive(datagram, self.now()))
+        effects: list[Effect] = []
+        for _ in range(DATAGRAMS_TOGETHER):
+            datagram = control.receive()
+            if datagram is None:
+                break
+            known = self._link_sources.get(datagram.interface)
+            if known is not None:
+                found = known.of(datagram.source, datagram.source_port)
+                datagram = replace(datagram, link_source=found)
+            effects += self.machine.receive(datagram, self.now())
+        if effects:
+            self.perform(effects)
 
     def _messages(self, discovery: DiscoverySocket) -> None:
         message = discovery.receive()

@@ -26,6 +26,7 @@ from agents.effects import (
     StopInterception,
     Tunnel,
 )
+from agents.kept_state import KeptSetting
 from agents.linux import admission, neighbours, path_selection, remains, udp_tunnels
 from agents.linux.own_addresses import (
     ACCESS_RULE_PRIORITY,
@@ -34,6 +35,7 @@ from agents.linux.own_addresses import (
     OwnAddresses,
 )
 from agents.linux.path_selection import NumberedPath, Role
+from agents.linux.remains import KernelRecord
 from agents.linux.reverse_paths import RULE_PRIORITY, ReversePaths
 from agents.linux.sysctls import Sysctls
 from agents.linux.ways import DEVICE, MARK_RULE_PRIORITY, Device, WayError, Ways
@@ -76,13 +78,25 @@ class KernelError(RuntimeError):
 class Kernel:
     """One agent's part of its node's kernel state."""
 
-    def __init__(self, role: Role, selection: PathSelection, home_link: str | None) -> None:
+    def __init__(
+        self,
+        role: Role,
+        selection: PathSelection,
+        home_link: str | None,
+        record: KernelRecord | None = None,
+    ) -> None:
         """Take the node over: set its sysctls.
+
+        :param record: what an earlier life of the agent has kept.
 
         :raises KernelError: naming what is missing.
         """
         self._role = role
-        self.selection = selection
+        self._configured = selection
+        policy = selection.policy if record is None else record.policy.value(selection.policy)
+        self.selection = selection.model_copy(update={"policy": policy})
+        self.generation = 0
+        """Counts the changes of what :meth:`snapshot` gives."""
         self._home_link = home_link
         self._netlink = IPRoute()
         priorities = {ACCESS_RULE_PRIORITY, RULE_PRIORITY, MARK_RULE_PRIORITY, HOME_RULE_PRIORITY}
@@ -162,9 +176,16 @@ class Kernel:
         """Change policy or weights while traffic flows; every cycle starts at its first slot."""
         self.selection = selection
         self.pinned = pinned
+        self.generation += 1
         for home_address in self._paths:
             self._route(home_address)
         self._load()
+
+    def snapshot(self) -> KernelRecord:
+        """What is to be kept over a restart."""
+        return KernelRecord(
+            policy=KeptSetting(configured=self._configured.policy, current=self.selection.policy)
+        )
 
     def devices(self) -> list[dict[str, Any]]:
         """The tunnel devices with their counters, for ``mipctl tunnels``."""

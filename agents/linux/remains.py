@@ -14,6 +14,15 @@ from collections.abc import Collection
 from pyroute2.iproute import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from agents.kept_state import KeptModel, KeptSetting
+from agents.settings import Policy
+
+
+class KernelRecord(KeptModel):
+    """What an agent keeps over a restart of its part of the kernel."""
+
+    policy: KeptSetting[Policy]
+
 
 def remove(netlink: IPRoute, device: str, priorities: Collection[int]) -> None:
     """Delete tunnel devices, policy rules and the tables these lead to.

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 from collections.abc import Awaitable, Callable, Hashable, Iterable
+from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ import pytest
 
 from agents.daemon.control import ControlError, ask
 from agents.daemon.shell import EVENTS_KEPT, WARNINGS_PER_SECOND, Shell
+from agents.daemon.state_file import StateFile
 from agents.effects import (
     AddTunnel,
     Datagram,
@@ -31,6 +33,8 @@ from agents.effects import (
     StopTimer,
     Tunnel,
 )
+from agents.kept_state import KeptModel, KeptSetting
+from agents.linux.remains import KernelRecord
 from agents.linux.sockets import ControlSocket
 from agents.linux.ways import WayError
 from agents.settings import PathSelection, Policy
@@ -42,12 +46,19 @@ DATAGRAM = SendDatagram(b"reply", IPv4Address("198.51.100.1"), 434, CARE_OF, 434
 Got = TypeVar("Got")
 
 
+class FakeState(KeptModel):
+    """A number."""
+
+    generation: int
+
+
 class FakeMachine:
     """Notes its inputs; answers each with prepared effects."""
 
     def __init__(self) -> None:
         self.inputs: list[tuple[Any, ...]] = []
         self.effects: dict[Hashable, list[Effect]] = {}
+        self.generation = 0
 
     def _note(self, *what: Any) -> list[Effect]:
         self.inputs.append(what)
@@ -83,6 +94,15 @@ class FakeMachine:
     def status(self, now: Instant) -> dict[str, Any]:  # noqa: ARG002
         return {"role": "fake", "bindings": []}
 
+    def snapshot(self, now: Instant) -> FakeState:  # noqa: ARG002
+        return FakeState(generation=self.generation)
+
+    def restore(self, state: FakeState, now: Instant) -> list[Effect]:  # noqa: ARG002
+        return self._note("restore", state.generation)
+
+    def state_lost(self, now: Instant) -> None:  # noqa: ARG002
+        self._note("state-lost")
+
 
 class FakeKernel:
     """Notes what it is to do; refuses what it is told to refuse."""
@@ -92,6 +112,7 @@ class FakeKernel:
         self.refuses: Effect | None = None
         self.selection = PathSelection()
         self.pinned: int | None = None
+        self.generation = 0
 
     def apply(self, effect: Effect) -> None:
         if effect == self.refuses:
@@ -103,6 +124,10 @@ class FakeKernel:
 
     def set_selection(self, selection: PathSelection, pinned: int | None) -> None:
         self.selection, self.pinned = selection, pinned
+        self.generation += 1
+
+    def snapshot(self) -> KernelRecord:
+        return KernelRecord(policy=KeptSetting(configured=Policy.PER_FLOW, current=self.selection.policy))
 
     def devices(self) -> list[dict[str, Any]]:
         return [{"device": "mip1"}]
@@ -131,12 +156,13 @@ class FakeShell(Shell):
 
     machine: FakeMachine
 
-    def __init__(self, control_socket: Path | None = None) -> None:
+    def __init__(self, control_socket: Path | None = None, state_file: Path | None = None) -> None:
         self.notes = FakeKernel()
         self.socket = FakeSocket(self.notes)
         self.first: Callable[[], list[Effect]] = list
         self.waits = 0
-        super().__init__(FakeMachine(), self.notes, control_socket)  # type: ignore[arg-type]
+        state = StateFile(state_file, "fake", HOME, FakeState)
+        super().__init__(FakeMachine(), self.notes, control_socket, state, state.read())  # type: ignore[arg-type]
 
     def begin(self, now: Instant) -> list[Effect]:  # noqa: ARG002
         return self.first()
@@ -174,15 +200,11 @@ def events(shell: FakeShell) -> list[str]:
     return [event["event"] for event in shell._events]
 
 
-def test_effects_are_carried_out_in_order() -> None:
-    effects: list[Effect] = [
-        AddTunnel(TUNNEL, "wifi"),
-        SetPaths(HOME, ()),
-        DATAGRAM,
-        StartInterception(HOME),
-        DATAGRAM,
-    ]
-    assert performed(*effects).notes.log == effects
+def test_effects_are_carried_out_in_order_and_datagrams_last() -> None:
+    first, second = DATAGRAM, replace(DATAGRAM, payload=b"second")
+    rest: list[Effect] = [AddTunnel(TUNNEL, "wifi"), SetPaths(HOME, ()), StartInterception(HOME)]
+    effects: list[Effect] = [*rest[:2], first, rest[2], second]
+    assert performed(*effects).notes.log == [*rest, first, second]
 
 
 def test_a_datagram_without_a_socket_is_let_go() -> None:
@@ -200,7 +222,7 @@ def test_what_the_kernel_refuses_is_reported_and_the_rest_done() -> None:
 
 def test_what_cannot_be_sent_is_reported_and_the_rest_done() -> None:
     shell = performed(DATAGRAM, SetPaths(HOME, ()), reason="Network is unreachable")
-    assert shell.notes.log == [DATAGRAM, SetPaths(HOME, ())]
+    assert shell.notes.log == [SetPaths(HOME, ()), DATAGRAM]
     (event,) = shell._events
     assert event["event"] == "send-failed"
     assert (event["reason"], event["destination"]) == ("Network is unreachable", "192.0.2.2")

@@ -36,6 +36,7 @@ from agents.effects import (
     Tunnel,
 )
 from agents.foreign_agent import ForeignAgent
+from agents.foreign_agent_state import ForeignAgentState
 from agents.settings import ForeignAgentSettings
 from tests.unit.home_agent.home_agent_lab import (
     FOREIGN_HOME,
@@ -224,6 +225,7 @@ class Lab:
     """A running foreign agent, a clock and the kernel model."""
 
     def __init__(self, **changes: Any) -> None:
+        self.changes = changes
         self.settings = settings(**changes)
         self.agent = ForeignAgent(self.settings, Random(1))
         self.kernel = Kernel()
@@ -237,6 +239,17 @@ class Lab:
         self.kernel.apply(effects, self.now.monotonic)
         self.effects = effects
         return effects
+
+    def restart(self, away: float = 0.0, **changes: Any) -> None:
+        """Kill the agent; ``away`` seconds later a new one, with an empty kernel, takes its state up."""
+        octets = self.agent.snapshot(self.now).model_dump_json()
+        # The monotonic clock of another boot has nothing to do with ours.
+        self.now = Instant(self.now.monotonic * 7 + 13, self.now.unix + away)
+        self.settings = settings(**{**self.changes, **changes})
+        self.agent = ForeignAgent(self.settings, Random(2))
+        self.kernel = Kernel()
+        effects = self.agent.restore(ForeignAgentState.model_validate_json(octets), self.now)
+        self.apply([*effects, *self.agent.start(self.now)])
 
     def wait(self, seconds: float) -> list[SendDatagram]:
         """Let time pass; timers that are due run at their time. What was sent meanwhile."""

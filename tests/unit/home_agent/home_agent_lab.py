@@ -33,6 +33,7 @@ from agents.effects import (
     Tunnel,
 )
 from agents.home_agent import HomeAgent
+from agents.home_agent_state import HomeAgentState
 from agents.settings import HomeAgentSettings
 
 S, B, D, M, G, R_IGNORED, T, X_IGNORED = 0x80, 0x40, 0x20, 0x10, 0x08, 0x04, 0x02, 0x01
@@ -220,6 +221,7 @@ class Lab:
     """A running home agent, a clock and the kernel model."""
 
     def __init__(self, **changes: Any) -> None:
+        self.changes = changes
         self.agent = HomeAgent(settings(**changes), Random(1))
         self.kernel = Kernel()
         self.now = START
@@ -231,6 +233,21 @@ class Lab:
         self.kernel.apply(effects)
         self.effects = effects
         return effects
+
+    def restart(self, away: float = 0.0, clock_step: float = 0.0, boot: bool = True, **changes: Any) -> None:
+        """Kill the agent; a new one, with an empty kernel, takes up what it has kept.
+
+        :param away: seconds until then.
+        :param clock_step: seconds by which the clock was set forward meanwhile.
+        :param boot: the machine has booted too: its monotonic clock has nothing to do with the former one.
+        """
+        octets = self.agent.snapshot(self.now).model_dump_json()
+        monotonic = self.now.monotonic * 7 + 13 if boot else self.now.monotonic + away
+        self.now = Instant(monotonic, self.now.unix + away + clock_step)
+        self.agent = HomeAgent(settings(**{**self.changes, **changes}), Random(2))
+        self.kernel = Kernel()
+        effects = self.agent.restore(HomeAgentState.model_validate_json(octets), self.now)
+        self.apply([*effects, *self.agent.start(self.now)])
 
     def wait(self, seconds: float) -> None:
         """Let time pass; timers that are due run at their time, in order."""
