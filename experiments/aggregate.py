@@ -21,9 +21,12 @@ from rich.console import Console
 from experiments import figures, terminal
 from experiments.arguments import Command, read
 from experiments.command import Experiment
+from experiments.digest import digest
+from experiments.distributions import distributions
 from experiments.plan import Plan
+from experiments.stored import read_distributions
 from experiments.summary import samples, summarise
-from experiments.work import Table
+from experiments.work import Outcome, Table
 from topologies.lab.lab import Lab
 
 
@@ -50,9 +53,17 @@ class Aggregate(Experiment[Plan]):
         """One row per run."""
         return samples(plan, outcomes)
 
+    def digest(self, command: Command[Plan], folder: Path, outcome: Outcome) -> Outcome:
+        """Reads the captures, and removes them unless they are to be kept."""
+        return digest(folder, outcome, command.plan.direction, keep_captures=command.keep_captures)
+
+    def documents(self, plan: Plan, outcomes: Any) -> dict[str, Any]:
+        """What figures need beyond the summary."""
+        return {"distributions.json": distributions(plan, outcomes)}
+
     def draw(self, summary: dict[str, Any], folder: Path) -> list[Path]:
-        """Bars by policy and number of flows."""
-        return figures.aggregate(summary, folder)
+        """Goodput, what each link carried, and how packets were reordered."""
+        return figures.aggregate(summary, read_distributions(folder.parent), folder)
 
     def show(self, console: Console, summary: dict[str, Any]) -> None:
         """The table at the end."""

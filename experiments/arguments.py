@@ -10,7 +10,7 @@ import argparse
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -60,6 +60,7 @@ class Command(Generic[PlanT]):
     dry_run: bool
     json: bool
     verbose: bool
+    keep_captures: bool = False
 
 
 AddValue = Callable[..., Any]
@@ -97,7 +98,8 @@ def add_run_options(made: argparse.ArgumentParser, value: AddValue, quick: str) 
     value("--jobs", metavar="N", help="batches at once, by default one per core")
     value("--out", default=str(ROOT / "results"), metavar="DIR", help="parent folder of the results")
     made.add_argument("--quick", action="store_true", help=quick)
-    made.add_argument("--dry-run", action="store_true", help="print the plan and run nothing")
+    value("--resume", metavar="DIR", help="go on with an interrupted result; of the rest only --jobs, --json")
+    made.add_argument("--dry-run", action="store_true", help="print plan and time, run nothing")
     made.add_argument("--json", action="store_true", help="print summary.json alone on stdout")
     made.add_argument("-v", "--verbose", action="store_true", help="say more")
 
@@ -113,6 +115,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     value("--duration", metavar="S", help="seconds measured, by default 10")
     value("--warm-up", default="2", metavar="S", help="seconds before that")
     add_run_options(made, value, f"{QUICK_RUNS} runs of {QUICK_DURATION:g} s")
+    made.add_argument("--pcap", action="store_true", help="keep the captures of both ends")
     return made
 
 
@@ -237,4 +240,45 @@ def read(argv: Sequence[str], experiment: str, description: str) -> Command[Plan
         ),
         warm_up=r.seconds("--warm-up", given.warm_up, 0, 3600),
     )
-    return finish(r, given, plan)
+    return replace(finish(r, given, plan), keep_captures=given.pcap)
+
+
+_FOR_ONE_COMMAND = {"--out": 1, "--jobs": 1, "--resume": 1, "--json": 0, "-v": 0, "--verbose": 0}
+"""Options that do not decide about results, and how many words follow each."""
+
+
+def lasting(words: Sequence[str]) -> list[str]:
+    """The words that decide about results, for the record of an unfinished one."""
+    kept = []
+    skip = 0
+    for word in words:
+        name, equals, _ = word.partition("=")
+        if skip:
+            skip -= 1
+        elif name in _FOR_ONE_COMMAND:
+            skip = 0 if equals else _FOR_ONE_COMMAND[name]
+        else:
+            kept.append(word)
+    return kept
+
+
+def read_resume(words: Sequence[str]) -> tuple[Path, list[str]] | None:
+    """The folder of ``--resume`` and the words beside it; None without it.
+
+    :raises UsageError: if a word beside it could change the result.
+    """
+    if not any(word.partition("=")[0] == "--resume" for word in words):
+        return None
+    made, value = new_parser("", "")
+    value("--resume")
+    value("--jobs")
+    made.add_argument("--json", action="store_true")
+    made.add_argument("-v", "--verbose", action="store_true")
+    given, unknown = made.parse_known_args(words)
+    problems = [f"{word}: --resume takes it from the result; leave it out" for word in unknown]
+    if not given.resume:
+        problems.append("--resume '': allowed is the folder of an interrupted result")
+    if problems:
+        raise UsageError(problems)
+    beside = [] if given.jobs is None else ["--jobs", given.jobs]
+    return Path(given.resume), beside + ["--json"] * given.json + ["-v"] * given.verbose

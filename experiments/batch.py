@@ -11,17 +11,21 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from ipaddress import IPv4Address
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from agents.effects import Encapsulation
 from agents.settings import Policy, Weights
+from experiments.capture import Capture, CaptureFailedError, await_last_packets
 from experiments.guest_job import GuestJob, perform
 from experiments.limits import ceiling_of, payload_of
 from experiments.plan import Plan, Treatment
-from experiments.traffic import INTERVAL, Flows, Measurement, TrafficError, measure
+from experiments.traffic import INTERVAL, PORT, SAMPLE, Flows, Measurement, TrafficError, measure
 from topologies.figure import CORRESPONDENT, HOME_ADDRESS
 from topologies.figures import load
 from topologies.links import AccessLink
@@ -40,6 +44,8 @@ OVERLOAD = 1.2
 """UDP is offered at this multiple of the ceiling unless a rate was given."""
 PAUSE = 1.0
 """Seconds between two measurements: longer than any queue holds packets."""
+SAMPLES_PER_REPORT = 5
+"""The links' rates are told to whoever looks on after so many samples of the counters."""
 _RETRANSMITS = "retransmits"
 _RECORDED = (
     "net.ipv4.tcp_congestion_control",
@@ -56,11 +62,38 @@ class BatchError(RuntimeError):
     """The batch cannot give valid runs; says why, for the person who reads the result."""
 
 
+@dataclass(slots=True)
+class _Observed:
+    """What was counted while flows ran."""
+
+    result: Measurement
+    carried: dict[str, int]
+    """Octets out of each link's shaper in the measured window; segments sent again in it."""
+    window: tuple[int, int]
+    """The measured window, in nanoseconds since 1970."""
+    dropped: dict[str, int]
+    """Packets that each link's shaper dropped from before the first packet to after the last."""
+    series: dict[str, list[float]] = field(default_factory=dict)
+    """Mbit/s out of each link's shaper, in steps of ``SAMPLE`` from the start of the warm-up."""
+
+
 class Batch:
     """The network of one batch and the measurements on it."""
 
-    def __init__(self, plan: Plan, figure: int, folder: Path, working_folder: Path) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        figure: int,
+        folder: Path,
+        working_folder: Path,
+        report: Callable[[dict[str, float]], None] = lambda _: None,
+    ) -> None:
+        """Build the network.
+
+        :param report: told Mbit/s of each link now and then.
+        """
         self._plan = plan
+        self._report = report
         self._figure = figure
         self._folder = folder
         self._raw = folder / "raw"
@@ -100,8 +133,9 @@ class Batch:
             limit = self._ceiling([link])
             flows = self._flows(1, limit)
             seconds = self._calibration_seconds(limit, flows.payload)
-            result, carried = self._observe(flows, seconds, seconds, f"calibration-{link.name}")
-            alone[link.name] = result.goodput
+            seen = self._observe(flows, seconds, seconds, f"calibration-{link.name}")
+            alone[link.name] = seen.result.goodput
+            carried = seen.carried
             rate = link.rate(self._plan.direction)
             measured = carried[link.name] * 8 / 1e6 / seconds
             exact = link.loss == 0 and link.jitter == 0 and link.queue is None
@@ -119,13 +153,19 @@ class Batch:
         self._select(treatment.policy, None)
         limit = self._ceiling(self._plan.links)
         flows = self._flows(treatment.flows, limit)
-        result, carried = self._observe(flows, self._plan.warm_up, self._plan.duration, f"run-{number}")
+        name = f"run-{number}"
+        seen = self._observe(flows, self._plan.warm_up, self._plan.duration, name, capture=True)
+        carried = seen.carried
         retransmits = carried.pop(_RETRANSMITS)
         total = sum(carried.values())
         return {
             **asdict(treatment),
+            "name": name,
             "ceiling_mbps": limit,
-            **asdict(result),
+            **asdict(seen.result),
+            "window": seen.window,
+            "dropped": seen.dropped,
+            "link_series": seen.series,
             "link_octets": carried,
             "link_share": {name: octets / total if total else 0.0 for name, octets in carried.items()},
             "retransmits": retransmits if self._plan.protocol == "tcp" else None,
@@ -170,40 +210,99 @@ class Batch:
             self._net[node].namespace.forget_flows()
 
     def _observe(
-        self, flows: Flows, warm_up: float, duration: float, name: str
-    ) -> tuple[Measurement, dict[str, int]]:
-        """Measure flows, and what the counters counted in the same window."""
-        ends = (("cn", CORRESPONDENT.ip), ("mn", HOME_ADDRESS))
-        (sender, source), (receiver, target) = ends if self._plan.direction == "down" else ends[::-1]
+        self, flows: Flows, warm_up: float, duration: float, name: str, *, capture: bool = False
+    ) -> _Observed:
+        """Measure flows, what the counters counted in the same window, and capture at both ends."""
+        source, target, sender, receiver = ends_of(self._plan.direction)
         folder = self._raw / name
         folder.mkdir()
         marks: list[dict[str, int]] = []
+        edges: list[int] = []
+        samples = [self._counters()]
+        dropped = self._dropped()
+
+        def at_edge() -> None:
+            marks.append(self._counters())
+            edges.append(time.time_ns())
+
+        def at_sample() -> None:
+            samples.append(self._counters())
+            if len(samples) % SAMPLES_PER_REPORT == 0:
+                first, last = samples[-SAMPLES_PER_REPORT], samples[-1]
+                seconds = (SAMPLES_PER_REPORT - 1) * SAMPLE
+                self._report({name: rate[0] for name, rate in _rates([first, last], seconds).items()})
+
         try:
-            result = measure(
-                self._net[sender],
-                self._net[receiver],
-                source,
-                target,
-                flows,
-                warm_up,
-                duration,
-                folder,
-                lambda: marks.append(self._counters()),
-            )
-        except TrafficError as error:
+            with ExitStack() as stack:
+                captures = [
+                    stack.enter_context(
+                        Capture(self._net[node], (source, target), PORT, folder / f"{side}.pcap")
+                    )
+                    for side, node in (("sender", sender), ("receiver", receiver))
+                    if capture
+                ]
+                result = measure(
+                    self._net[sender],
+                    self._net[receiver],
+                    source,
+                    target,
+                    flows,
+                    warm_up,
+                    duration,
+                    folder,
+                    at_edge,
+                    at_sample,
+                )
+                if captures:
+                    await_last_packets()
+                for one in captures:
+                    one.finish()
+        except (TrafficError, CaptureFailedError) as error:
             raise BatchError(f"{name}: {error}") from None
-        before, after = marks
-        return result, {key: after[key] - before[key] for key in before}
+        (before, after), (begin, end) = marks, edges
+        after_all = self._dropped()
+        return _Observed(
+            result,
+            {key: after[key] - before[key] for key in before},
+            (begin, end),
+            {key: after_all[key] - count for key, count in dropped.items()},
+            _rates(samples, SAMPLE),
+        )
+
+    def _dropped(self) -> dict[str, int]:
+        """Packets each link's shaper dropped so far in the direction measured."""
+        return {
+            link.name: self._net[link.name].namespace.queues()[self._measured_port(link)]["dropped_packets"]
+            for link in self._plan.links
+        }
+
+    def _measured_port(self, link: AccessLink) -> str:
+        """The port of a link's node whose shaper carries the direction measured."""
+        return "mn" if self._plan.direction == "down" else self._topology.uplink(link)
 
     def _counters(self) -> dict[str, int]:
         """Octets out of each link's shaper in the direction measured, and segments sent again."""
-        down = self._plan.direction == "down"
-        counted = {}
-        for link in self._plan.links:
-            port = "mn" if down else self._topology.uplink(link)
-            counted[link.name] = self._net[link.name].namespace.counters()[port].sent_octets
-        sender = self._net["cn" if down else "mn"].namespace
-        return {**counted, _RETRANSMITS: sender.retransmitted_segments()}
+        counted = {
+            link.name: self._net[link.name].namespace.counters()[self._measured_port(link)].sent_octets
+            for link in self._plan.links
+        }
+        _, _, sender, _ = ends_of(self._plan.direction)
+        return {**counted, _RETRANSMITS: self._net[sender].namespace.retransmitted_segments()}
+
+
+def ends_of(direction: str) -> tuple[IPv4Address, IPv4Address, str, str]:
+    """Addresses of sender and receiver, then their nodes."""
+    down = (CORRESPONDENT.ip, HOME_ADDRESS, "cn", "mn")
+    return down if direction == "down" else (HOME_ADDRESS, CORRESPONDENT.ip, "mn", "cn")
+
+
+def _rates(samples: Sequence[dict[str, int]], seconds: float) -> dict[str, list[float]]:
+    """Mbit/s of each link between one sample and the next."""
+    return {
+        name: [(after[name] - before[name]) * 8 / 1e6 / seconds for before, after in pairwise(samples)]
+        for name in samples[0]
+        if name != _RETRANSMITS
+    }
 
 
 def execute(job: GuestJob, working_folder: Path) -> None:
@@ -212,7 +311,7 @@ def execute(job: GuestJob, working_folder: Path) -> None:
     order = [Treatment(t["figure"], Policy(t["policy"]), t["flows"]) for t in job.document["order"]]
     outcome: dict[str, Any] = {"problem": None, "best_single_link": {}, "runs": []}
     job.begin(len(order) + 2, "building the network")
-    batch = Batch(plan, order[0].figure, job.folder, working_folder)
+    batch = Batch(plan, order[0].figure, job.folder, working_folder, job.rates)
     try:
         batch.start()
         job.progress(1, "calibrating")

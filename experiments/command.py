@@ -14,10 +14,11 @@ from typing import Any, ClassVar, Generic, TypeVar
 from rich.console import Console
 
 from experiments import terminal
-from experiments.arguments import Command, UsageError
+from experiments.arguments import Command, UsageError, lasting, read_resume
 from experiments.runner import Finished, run
-from experiments.store import ResultFolder, StoreError, as_text
+from experiments.store import ResultFolder, StoreError, as_text, commit, write_json
 from experiments.summary import invalid
+from experiments.unfinished import Unfinished
 from experiments.work import Batch, Outcome, Plan, Table
 from topologies.lab.guest import GuestError
 from topologies.lab.lab import Lab, LabError, choose
@@ -52,9 +53,20 @@ class Experiment(ABC, Generic[PlanT]):
     def samples(self, plan: PlanT, outcomes: Any) -> Table:
         """One row per run."""
 
+    def digest(self, command: Command[PlanT], folder: Path, outcome: Outcome) -> Outcome:  # noqa: ARG002
+        """What is kept of what a batch left in its folder; done once, when it has ended."""
+        return outcome
+
+    def documents(self, plan: PlanT, outcomes: Any) -> dict[str, Any]:  # noqa: ARG002
+        """What else is stored as JSON, by file name."""
+        return {}
+
     @abstractmethod
     def draw(self, summary: dict[str, Any], folder: Path) -> list[Path]:
-        """The figures of a summary."""
+        """The figures of a summary.
+
+        :param folder: ``figures`` in the result's folder.
+        """
 
     @abstractmethod
     def show(self, console: Console, summary: dict[str, Any]) -> None:
@@ -72,20 +84,35 @@ class Experiment(ABC, Generic[PlanT]):
                 sys.stdout.write(as_text(invalid(problems)))
             return USAGE
 
+        unfinished = None
         try:
+            resume = read_resume(words)
+            if resume is not None:
+                unfinished = Unfinished.read(resume[0], self.name)
+                words = [*unfinished.words, *resume[1]]
             command = self.read(words)
             if command.dry_run:
                 self.show_plan(console, command.plan)
+                terminal.estimate(console, list(command.plan.batches()), command.jobs)
                 return OK
             lab = choose(command.kernel, command.clock)
+            made_with = {"kernel_key": lab.kernel_key, "clock": lab.clock.value, "commit": commit()}
+            if unfinished is not None:
+                unfinished.check(made_with)
             end_on_signals()
-            summary, folder = self._execute(command, lab, console)
+            if unfinished is None:
+                folder = ResultFolder.new(command.out, self.name)
+                unfinished = Unfinished.begin(folder, self.name, lasting(words), made_with)
+            summary, folder = self._execute(command, lab, console, unfinished)
         except (UsageError, LabError) as error:
             return refuse(error.problems)
         except (StoreError, GuestError) as error:
             return refuse([str(error)])
         except KeyboardInterrupt:  # before anything was begun
             return INTERRUPTED
+        finally:
+            if unfinished is not None:
+                unfinished.release()
         self.show(console, summary)
         for problem in summary["problems"]:
             console.print(f"{self.name}: {problem}", markup=False, soft_wrap=True)
@@ -96,21 +123,46 @@ class Experiment(ABC, Generic[PlanT]):
         return OK if summary["valid"] else FAILED
 
     def _execute(
-        self, command: Command[PlanT], lab: Lab, console: Console
+        self, command: Command[PlanT], lab: Lab, console: Console, unfinished: Unfinished
     ) -> tuple[dict[str, Any], ResultFolder]:
-        """Run every batch and store what came of it."""
-        plan = command.plan
-        batches = list(plan.batches())
-        folder = ResultFolder(command.out, self.name)
+        """Run every batch that is not done yet and store what came of all."""
+        plan, folder = command.plan, unfinished.folder
         begun = time.time()
         try:
-            with terminal.Display(console, batches) as display:
-                finished = run(lab, batches, folder.batch_folder, command.jobs, display.show)
-            outcomes = [(done.batch, done.outcome) for done in finished]
+            batches = list(plan.batches())
+            done = {batch.name: unfinished.finished(batch) for batch in batches}
+            left = [batch for batch in batches if done[batch.name] is None]
+            if len(left) < len(batches):
+                console.print(f"{self.name}: {len(batches) - len(left)} of {len(batches)} batches are done")
+            with terminal.Display(console, left) as display:
+                ran = run(
+                    lab,
+                    left,
+                    folder.batch_folder,
+                    command.jobs,
+                    display.show,
+                    lambda _, place, outcome: self._digested(command, place, outcome),
+                    lambda one: unfinished.add(one.batch, one.outcome, one.wall_seconds),
+                )
+            new = {one.batch.name: one for one in ran}
+            finished = [
+                new[batch.name] if before is None else Finished(batch, *before)
+                for batch, before in ((batch, done[batch.name]) for batch in batches)
+            ]
+            outcomes = [(one.batch, one.outcome) for one in finished]
             summary = self.summarise(command, lab, outcomes)
             wall_clock = _wall_clock(command.jobs, finished, begun)
-            folder.finish(plan, lab, outcomes, self.samples(plan, outcomes), summary, wall_clock)
+            folder.finish(
+                plan,
+                lab,
+                outcomes,
+                self.samples(plan, outcomes),
+                summary,
+                wall_clock,
+                self.documents(plan, outcomes),
+            )
             self.draw(summary, folder.path / "figures")
+            unfinished.complete()
             for row in wall_clock["batches"]:
                 console.print(
                     f"{row['name']}: {row['traffic_seconds']:.0f} s of traffic in "
@@ -118,15 +170,29 @@ class Experiment(ABC, Generic[PlanT]):
                     highlight=False,
                 )
         except GuestError:  # nothing was run
-            folder.discard()
+            self._leave(unfinished)
             raise
-        except SystemExit:  # told to end: half a result is none
-            folder.discard()
-            console.print(f"{self.name}: interrupted; nothing is left running, no result is kept")
+        except SystemExit:  # told to end: half a result is none, but what is done need not be done again
+            kept = self._leave(unfinished)
+            console.print(f"{self.name}: interrupted; nothing is left running, {kept}", soft_wrap=True)
             raise
         finally:
             folder.release()
         return summary, folder
+
+    def _digested(self, command: Command[PlanT], folder: Path, outcome: Outcome) -> Outcome:
+        """Put what is kept of a batch in the place of what it left."""
+        found = self.digest(command, folder, outcome)
+        write_json(folder / "outcome.json", found)
+        return found
+
+    def _leave(self, unfinished: Unfinished) -> str:
+        """Keep finished batches, if there are any; what is kept, for a person."""
+        if not unfinished.any_finished:
+            unfinished.folder.discard()
+            return "no result is kept"
+        unfinished.keep_batches()
+        return f"finished batches are kept; go on with: --resume {unfinished.folder.path}"
 
 
 def _measured_seconds(done: Finished) -> float:

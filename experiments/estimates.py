@@ -36,3 +36,20 @@ def stat(samples: Sequence[float | None]) -> Stat | None:
         "ci95": [None, None] if bounds is None else list(bounds),
         "samples": known,
     }
+
+
+def paired(pairs: Sequence[tuple[float, float]]) -> dict[str, Any] | None:
+    """The difference within each pair, and how large it is; None without pairs.
+
+    ``effect_size`` is Cohen's d of paired samples: mean over standard deviation of the differences; None
+    with fewer than two pairs or when all differences are the same.
+    """
+    differences = [one - other for one, other in pairs]
+    found = stat(differences)
+    if found is None:
+        return None
+    deviation = 0.0
+    if len(differences) > 1:
+        squares = math.fsum((value - found["mean"]) ** 2 for value in differences)
+        deviation = math.sqrt(squares / (len(differences) - 1))
+    return {"difference": found, "effect_size": found["mean"] / deviation if deviation else None}

@@ -7,21 +7,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments import style
+from experiments import distribution_figures, style
 
 _BAR = 0.8
 """Share of a group's width that its bars fill."""
 
 
-def aggregate(summary: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Aggregate throughput by policy and number of flows, one figure of ours per figure of the draft."""
+def aggregate(summary: Mapping[str, Any], distributions: Mapping[str, Any], folder: Path) -> list[Path]:
+    """All figures of an ``aggregate`` result, for each figure of the draft its own."""
     style.use()
     paths: list[Path] = []
     for figure in dict.fromkeys(cell["figure"] for cell in summary["cells"]):
         cells = [cell for cell in summary["cells"] if cell["figure"] == figure and cell["goodput_mbps"]]
         if cells:
             paths += _aggregate(cells, folder, f"aggregate-figure{figure}")
-    return paths
+    return paths + distribution_figures.draw(distributions, folder)
 
 
 def _aggregate(cells: Sequence[Mapping[str, Any]], folder: Path, name: str) -> list[Path]:

@@ -22,21 +22,26 @@ class GuestJob:
         """Read ``job.json`` in ``folder``."""
         self.folder = folder
         self.document: dict[str, Any] = json.loads((folder / "job.json").read_text())
-        self._of = 0
+        self._said: dict[str, Any] = {"done": 0, "of": 0, "what": ""}
 
     def begin(self, steps: int, what: str) -> None:
         """Say how many steps there will be, and what the first one is."""
-        self._of = steps
+        self._said["of"] = steps
         self.progress(0, what)
 
     def progress(self, done: int, what: str) -> None:
         """Say how many steps are done, and what comes now."""
-        _write(self.folder / "progress.json", {"done": done, "of": self._of, "what": what})
+        self._said |= {"done": done, "what": what}
+        _write(self.folder / "progress.json", self._said)
+
+    def rates(self, mbps: Mapping[str, float]) -> None:
+        """Say what each link carries now, for whoever looks on."""
+        _write(self.folder / "progress.json", {**self._said, "mbps": mbps})
 
     def leave(self, outcome: Mapping[str, Any]) -> None:
         """Write what came of the batch; the end."""
         _write(self.folder / "outcome.json", outcome)
-        self.progress(self._of, "done")
+        self.progress(self._said["of"], "done")
 
 
 def _write(path: Path, document: object) -> None:

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from experiments import figures
 from experiments.store import StoreError
-from experiments.stored import read_summary
+from experiments.stored import read_distributions, read_summary
 
 OK, USAGE = 0, 2
 
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder: Path = parser().parse_args(argv).result
     console = Console(stderr=True, highlight=False)
     try:
-        paths = figures.aggregate(read_summary(folder), folder / "figures")
+        paths = figures.aggregate(read_summary(folder), read_distributions(folder), folder / "figures")
     except StoreError as error:
         console.print(f"plot: {error}", markup=False, soft_wrap=True)
         return USAGE

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from experiments.work import Batch, Outcome
@@ -38,6 +38,8 @@ class Progress:
     of: int
     what: str
     ended: bool = False
+    mbps: Mapping[str, float] = field(default_factory=dict)
+    """What each link carries now; empty where nothing is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,16 @@ def _failed(problem: str) -> Outcome:
     return {"problem": problem, "best_single_link": {}, "runs": []}
 
 
+Digest = Callable[[Batch, Path, Outcome], Outcome]
+"""Makes of what a batch left in its folder what is kept of it."""
+
+
 class _Slot:
     """A batch under way."""
 
-    def __init__(self, lab: Lab, batch: Batch, folder: Path) -> None:
+    def __init__(self, lab: Lab, batch: Batch, folder: Path, digest: Digest) -> None:
         self.batch = batch
+        self._digest = digest
         self.folder = folder
         self.begun = time.monotonic()
         self.limit = self.begun + wall_limit(batch)
@@ -90,7 +97,7 @@ class _Slot:
     def progress(self) -> Progress:
         try:
             told = json.loads((self.folder / "progress.json").read_text())
-            return Progress(self.batch, told["done"], told["of"], told["what"])
+            return Progress(self.batch, told["done"], told["of"], told["what"], mbps=told.get("mbps", {}))
         except (OSError, ValueError, KeyError):
             return Progress(self.batch, 0, self.batch.steps, "starting")
 
@@ -118,7 +125,7 @@ class _Slot:
             outcome = {}
         if code or not outcome:
             return _failed(f"ended with {code}:\n{self.running.output('stderr')[-2000:].strip()}")
-        return outcome
+        return self._digest(self.batch, self.folder, outcome)
 
 
 def run(
@@ -127,8 +134,12 @@ def run(
     make_folder: Callable[[Batch], Path],
     jobs: int,
     report: Callable[[Progress], None],
+    digest: Digest = lambda _batch, _folder, outcome: outcome,
+    keep: Callable[[Finished], None] = lambda _: None,
 ) -> list[Finished]:
     """Run batches, at most ``jobs`` at once; what each left, in the order of the plan.
+
+    :param keep: told of each batch as soon as it has ended.
 
     Whatever ends this (Ctrl-C, an error), no batch is left running.
 
@@ -144,7 +155,7 @@ def run(
                 batch = waiting.pop(0)
                 begun = time.monotonic()
                 try:
-                    slot = _Slot(lab, batch, make_folder(batch))
+                    slot = _Slot(lab, batch, make_folder(batch), digest)
                 except GuestError as error:
                     if not (active or finished):
                         raise
@@ -160,6 +171,7 @@ def run(
                 if slot.ended():
                     finished.append(slot.finish())
                     stack.close()
+                    keep(finished[-1])
                     active.remove((slot, stack))
                     report(Progress(slot.batch, slot.batch.steps, slot.batch.steps, "done", ended=True))
     return sorted(finished, key=lambda done: order[done.batch.name])

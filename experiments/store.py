@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -65,22 +65,35 @@ def as_text(document: object) -> str:
 class ResultFolder:
     """``results/<experiment>/<UTC time>-<id>``."""
 
-    def __init__(self, parent: Path, experiment: str) -> None:
+    def __init__(self, path: Path, made: Sequence[Path]) -> None:
+        self.path = path
+        self.made = made
+
+    @classmethod
+    def reopen(cls, path: Path) -> ResultFolder:
+        """A folder that exists and is not complete."""
+        return cls(path.absolute(), [path.absolute()])
+
+    @classmethod
+    def new(cls, parent: Path, experiment: str) -> ResultFolder:
         """Make a new folder; nothing that exists is touched.
 
         :raises StoreError: if it cannot be made.
         """
         moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        self.path = (parent / experiment / f"{moment}-{secrets.token_hex(3)}").absolute()
-        self.made = [folder for folder in (*self.path.parents, self.path) if not folder.exists()]
+        path = (parent / experiment / f"{moment}-{secrets.token_hex(3)}").absolute()
+        made = [folder for folder in (*path.parents, path) if not folder.exists()]
         try:
-            (self.path / "raw").mkdir(parents=True)
+            (path / "raw").mkdir(parents=True)
         except OSError as error:
             raise StoreError(f"--out {parent}: {error.strerror}: {error.filename}") from None
+        return cls(path, made)
 
     def batch_folder(self, batch: Batch) -> Path:
         """Make a batch's folder with its job in it."""
         folder = self.path / "raw" / batch.name
+        if folder.exists():  # begun before and not finished
+            shutil.rmtree(folder)
         folder.mkdir()
         write_json(folder / "job.json", batch.job())
         return folder
@@ -93,11 +106,15 @@ class ResultFolder:
         samples: Table,
         summary: Mapping[str, Any],
         wall_clock: Mapping[str, Any],
+        documents: Mapping[str, Any],
     ) -> None:
         """Write everything but the figures.
 
         :param samples: what goes into ``samples.csv``.
+        :param documents: by file name, what else the experiment keeps as JSON.
         """
+        for name, document in documents.items():
+            write_json(self.path / name, document)
         write_json(self.path / "summary.json", summary)
         write_json(self.path / "manifest.json", _manifest(plan, lab, outcomes, summary))
         write_json(self.path / "wallclock.json", wall_clock)
@@ -117,6 +134,12 @@ class ResultFolder:
             if folder.exists():
                 give_to_owner(folder)
 
+    def prune(self, files: Set[str], batches: Set[str]) -> None:
+        """Leave only these files and the raw folders of these batches."""
+        for item in (*self.path.iterdir(), *(self.path / "raw").iterdir()):
+            if item.name not in (batches if item.parent.name == "raw" else files | {"raw"}):
+                shutil.rmtree(item) if item.is_dir() else item.unlink()
+
     def discard(self) -> None:
         """Remove a folder in which no batch was begun, and those made for it alone."""
         shutil.rmtree(self.path, ignore_errors=True)
@@ -134,7 +157,8 @@ def _output(command: Sequence[str]) -> str | None:
     return text.splitlines()[0] if text else None
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
+    """The checkout's, marked when files differ from it; None if git does not know it."""
     return _output(["git", "-c", f"safe.directory={ROOT}", "describe", "--always", "--dirty", "--abbrev=40"])
 
 
@@ -148,7 +172,7 @@ def _manifest(
         "schema": SCHEMA,
         "experiment": plan.experiment,
         "arguments": plan.as_json(),
-        "commit": _commit(),
+        "commit": commit(),
         "kernel": lab.kernel,
         "kernel_key": lab.kernel_key,
         "clock": lab.clock.value,

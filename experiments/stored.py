@@ -18,6 +18,7 @@ from experiments.summary import SCHEMA
 _TOLERANCE = 1e-6
 """Relative. Another machine's mathematics may differ in the last digits; an edit differs more."""
 _Positive = Annotated[float, Field(gt=0)]
+_Frequencies = dict[Annotated[str, Field(pattern=r"^-?[0-9]{1,9}$")], Annotated[int, Field(gt=0)]]
 
 
 class _Model(BaseModel):
@@ -57,30 +58,77 @@ class _Summary(_Model):
     cells: list[_Cell]
 
 
+class _LinkSeries(_Model):
+    interval: _Positive
+    warm_up: float = Field(ge=0)
+    mbps: dict[str, list[float]]
+
+
+class _Distribution(_Model):
+    figure: int
+    policy: Policy
+    flows: int = Field(ge=1)
+    n: int = Field(ge=0)
+    received: int = Field(ge=0)
+    extents: _Frequencies
+    displacements: _Frequencies
+    buffer_occupancy: _Frequencies
+    link_series: _LinkSeries
+
+    @model_validator(mode="after")
+    def _check(self) -> _Distribution:
+        for name, counted in (
+            ("displacements", sum(self.displacements.values())),
+            ("link_series", len({len(rates) for rates in self.link_series.mbps.values()})),
+        ):
+            expected = self.received if name == "displacements" else 1
+            if counted != expected:
+                raise ValueError(f"{name}: {counted}, expected {expected}")
+        if sum(self.extents.values()) > self.received:
+            raise ValueError("extents: more reordered packets than packets received")
+        return self
+
+
+class _Distributions(_Model):
+    experiment: Literal["aggregate"]
+    cells: list[_Distribution]
+
+
+def read_distributions(folder: Path) -> dict[str, Any]:
+    """The ``distributions.json`` of a result folder.
+
+    :raises StoreError: naming the file and what is wrong with it.
+    """
+    return _read(folder / "distributions.json", _Distributions, "what figures are drawn from")
+
+
 def read_summary(folder: Path) -> dict[str, Any]:
     """The summary in a result folder.
 
     :raises StoreError: naming the file and what is wrong with it.
     """
-    source = folder / "summary.json"
+    return _read(folder / "summary.json", _Summary, "a summary of a result")
+
+
+def _read(source: Path, model: type[_Model], what: str) -> dict[str, Any]:
     try:
         text = source.read_text(encoding="utf-8")
         document: dict[str, Any] = json.loads(text)
         schema = document.get("schema") if isinstance(document, dict) else None
         if schema != SCHEMA:
             raise StoreError(f"{source}: has schema {schema}; this version reads schema {SCHEMA}")
-        _Summary.model_validate_json(text)
+        model.model_validate_json(text)
     except OSError as error:
         raise StoreError(f"{source}: {error.strerror}") from None
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         said = first["msg"].removeprefix("Value error, ")
-        raise StoreError(f"{source}: is not a summary of a result: {key}: {said}") from None
+        raise StoreError(f"{source}: is not {what}: {key}: {said}") from None
     except RecursionError:
         raise StoreError(f"{source}: is nested too deeply") from None
     except StoreError:
         raise
     except ValueError as error:
-        raise StoreError(f"{source}: is not a summary of a result: {error}") from None
+        raise StoreError(f"{source}: is not {what}: {error}") from None
     return document

@@ -23,6 +23,8 @@ SETTINGS: dict[str, Any] = {
     "axes.spines.right": False,
     "axes.linewidth": 0.6,
     "pdf.fonttype": 42,
+    "lines.linewidth": 1.0,
+    "lines.markersize": 3.0,
     "svg.fonttype": "path",
     "svg.hashsalt": "mip4-multiple-tunnels",
     "savefig.dpi": 300,
@@ -34,6 +36,15 @@ LOOKS: dict[str, dict[str, Any]] = {
     "per-packet": {"color": "#e0c9a0", "hatch": "...."},
 }
 """Policies differ in luminance and in hatching."""
+LINES: tuple[dict[str, Any], ...] = (
+    {"color": "#000000", "linestyle": "-", "marker": "o"},
+    {"color": "#1b4f8a", "linestyle": "--", "marker": "s"},
+    {"color": "#7a4a00", "linestyle": "-.", "marker": "^"},
+    {"color": "#5f8fc0", "linestyle": "-", "marker": "D"},
+    {"color": "#b08a3e", "linestyle": "--", "marker": "v"},
+    {"color": "#8c8c8c", "linestyle": ":", "marker": "x"},
+)
+"""Lines differ in marker and in stroke, for readers of a grey print."""
 
 
 def use() -> None:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
@@ -17,6 +19,10 @@ from experiments.runner import Progress as Step
 from experiments.work import Batch
 
 WIDTH_WITHOUT_TERMINAL = 116
+_BUILD_SECONDS = 10.0
+"""Of wall-clock time, to start a guest, build and calibrate a network, measured on an idle core of 2020."""
+_SLOWDOWN = 0.4
+"""Seconds of wall-clock time for each of network time, as measured there with 8 flows."""
 
 
 def console() -> Console:
@@ -64,13 +70,19 @@ class Display:
         if name not in self._tasks:
             self._tasks[name] = self._progress.add_task(name, total=step.of)
         self._done[name] = step.done
-        self._progress.update(self._tasks[name], completed=step.done, description=f"{name}: {step.what}")
+        self._progress.update(self._tasks[name], completed=step.done, description=_said(step))
         self._progress.update(self._all, completed=sum(self._done.values()))
         if step.ended:
             self._ended += 1
             self._progress.update(self._tasks[name], visible=False)
             if not self._live:
                 self._console.print(f"{name}: done ({self._ended} of {self._batches})", highlight=False)
+
+
+def _said(step: Step) -> str:
+    """What a batch does; while it measures, what each link carries."""
+    rates = "  ".join(f"{link} {rate:.1f}" for link, rate in step.mbps.items())
+    return f"{step.batch.name}: {step.what}" + (f"  [dim]{rates} Mbit/s[/dim]" if rates else "")
 
 
 def results(console: Console, summary: Mapping[str, Any]) -> None:
@@ -101,6 +113,17 @@ def results(console: Console, summary: Mapping[str, Any]) -> None:
     console.print(table)
     if not summary["valid"]:
         console.print("INVALID: at least one batch failed; it takes no part in the numbers")
+
+
+def estimate(console: Console, batches: Sequence[Batch], jobs: int) -> None:
+    """Say how long all batches may take on idle cores."""
+    each = [_BUILD_SECONDS + _SLOWDOWN * batch.network_seconds for batch in batches]
+    jobs = min(jobs, len(each), os.cpu_count() or 1)
+    minutes = sum(each) / jobs / 60
+    console.print(
+        f"{len(each)} batches, {jobs} at once: some {max(1, math.ceil(minutes))} min on idle cores",
+        highlight=False,
+    )
 
 
 def plan_table(console: Console, plan: Plan) -> None:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -20,11 +20,29 @@ from topologies.network import LabNode
 PORT = 5001
 INTERVAL = 0.1
 """Seconds between two of the receiver's reports."""
+SAMPLE = 0.2
+"""Seconds between two looks at the counters."""
 MARGIN = 0.5
 """Seconds that flows run on after the measured window."""
 _LISTEN_LIMIT = 10.0
 _DRAIN_LIMIT = 60.0
 _TOLERANCE = 1e-6
+
+
+def pass_time(until: float, at_sample: Callable[[], None]) -> float:
+    """Sleep until a moment of the monotonic clock, with a look every ``SAMPLE`` seconds and at the end.
+
+    :returns: by how many seconds the latest waking was late: 0 unless the machine is too busy.
+    """
+    latest = 0.0
+    begun = time.monotonic()
+    steps = max(1, round((until - begun) / SAMPLE))
+    for step in range(1, steps + 1):
+        goal = begun + (until - begun) * step / steps
+        time.sleep(max(0.0, goal - time.monotonic()))
+        latest = max(latest, time.monotonic() - goal)
+        at_sample()
+    return latest
 
 
 class TrafficError(RuntimeError):
@@ -58,6 +76,8 @@ class Measurement:
     """UDP: datagrams that came after a later one."""
     lost: int | None
     """UDP: datagrams lost."""
+    lateness: float = 0.0
+    """Seconds by which this program woke too late at worst."""
 
 
 def _await_listening(receiver: LabNode, protocol: str) -> None:
@@ -81,10 +101,12 @@ def measure(
     duration: float,
     folder: Path,
     at_edge: Callable[[], None],
+    at_sample: Callable[[], None] = lambda: None,
 ) -> Measurement:
     """Run flows for warm-up and duration and return what arrived in the duration.
 
     :param at_edge: called when the measured window opens and again when it closes.
+    :param at_sample: called every ``SAMPLE`` seconds until it closes.
     :raises TrafficError: if an iperf fails or reports nothing.
     """
     report = folder / "iperf-receiver.csv"
@@ -102,9 +124,9 @@ def measure(
             start = time.monotonic()
             client = sender.popen(send, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             try:
-                time.sleep(max(0.0, start + warm_up - time.monotonic()))
+                late = pass_time(start + warm_up, at_sample) if warm_up else 0.0
                 at_edge()
-                time.sleep(max(0.0, start + warm_up + duration - time.monotonic()))
+                late = max(late, pass_time(start + warm_up + duration, at_sample))
                 at_edge()
                 client.wait(timeout=seconds + _DRAIN_LIMIT)
             finally:
@@ -120,7 +142,7 @@ def measure(
                 server.wait()
     if client.returncode:
         raise TrafficError(f"{sender.name}: iperf ended with {client.returncode}: {_tail(folder)}")
-    return evaluate(report, flows, warm_up, duration)
+    return replace(evaluate(report, flows, warm_up, duration), lateness=late)
 
 
 def _tail(folder: Path) -> str:

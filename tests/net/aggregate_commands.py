@@ -54,18 +54,23 @@ class Result:
 class Command:
     """One command, in a session of its own."""
 
-    def __init__(self, out: Path, *words: str, prefix: Sequence[str] = ()) -> None:
-        """Start it; ``prefix`` is a program that runs it."""
+    def __init__(self, out: Path, *words: str, prefix: Sequence[str] = (), bare: bool = False) -> None:
+        """Start it.
+
+        :param prefix: a program that runs it.
+        :param bare: say neither which kernel nor where results go.
+        """
         self._mark = f"AGGREGATE_TEST={uuid.uuid4()}".encode()
         name, _, value = self._mark.decode().partition("=")
         self.out = out
         self._sessions: set[int] = set()
         program = str(ROOT / "experiments/aggregate.py")
-        kernel = () if "--kernel" in words else ("--kernel", "guest")
+        usual: tuple[str, ...] = () if bare else ("--out", str(out))
+        usual += () if bare or "--kernel" in words else ("--kernel", "guest")
         # It may outlast the test in which it happened to start: its own mark finds what it leaves.
         inherited = {key: word for key, word in os.environ.items() if key != TOKEN.partition("=")[0]}
         self.process = subprocess.Popen(
-            [*prefix, SYSTEM_PYTHON, program, *words, *kernel, "--json", "--out", str(out)],
+            [*prefix, SYSTEM_PYTHON, program, *words, *usual, "--json"],
             cwd=ROOT,
             env={**inherited, name: value, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.DEVNULL,

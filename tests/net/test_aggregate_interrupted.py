@@ -74,7 +74,12 @@ def _namespaces_and_mounts() -> tuple[list[str], str]:
 
 
 def _interrupt(
-    out: Path, words: tuple[str, ...], moment: Callable[[Command], bool], number: int, times: int = 1
+    out: Path,
+    words: tuple[str, ...],
+    moment: Callable[[Command], bool],
+    number: int,
+    times: int = 1,
+    kept: bool = False,
 ) -> int:
     before = _namespaces_and_mounts()
     command = Command(out, *words)
@@ -88,7 +93,12 @@ def _interrupt(
         command.process.kill()
     assert within(_GOES, lambda: not command.survivors()), command.survivors()
     assert guest_folders(str(out)) == []
-    assert [path for path in out.rglob("*") if path.is_file()] == []
+    left = [path for path in out.rglob("*") if path.is_file()]
+    if kept:
+        (record,) = out.glob("aggregate/*/unfinished.json")
+        assert {path.name for path in record.parent.iterdir()} == {"raw", "unfinished.json"}
+    else:
+        assert left == []
     assert _namespaces_and_mounts() == before
     assert "Traceback" not in result.stderr, result.stderr
     assert result.stdout == b""
@@ -100,8 +110,33 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path, moment: str) -> None:
     assert _interrupt(tmp_path, WORDS, MOMENTS[moment], signal.SIGINT) == 128 + signal.SIGINT
 
 
-def test_ctrl_c_while_figures_are_drawn_leaves_no_half_a_result(tmp_path: Path) -> None:
-    assert _interrupt(tmp_path, SHORT, _summary_written, signal.SIGINT) == 128 + signal.SIGINT
+def _second_batch_runs(command: Command) -> bool:
+    return bool(list(command.out.glob("aggregate/*/raw/figure3-run002/progress.json")))
+
+
+def _everything(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "wallclock.json")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_what_was_interrupted_twice_ends_as_if_nothing_had_been(tmp_path: Path) -> None:
+    words = (*SHORT, "--runs", "2", "--jobs", "1")
+    out = tmp_path / "interrupted"
+    assert _interrupt(out, words, _second_batch_runs, signal.SIGINT, kept=True) == 128 + signal.SIGINT
+    (folder,) = out.glob("aggregate/*")
+    # Once more, while figures are drawn: half a result is none, but no batch is lost.
+    resume = Command(out, "--resume", str(folder), bare=True)
+    assert within(_COMES, lambda: _summary_written(resume) or resume.process.poll() is not None)
+    resume.signal(signal.SIGINT)
+    assert resume.wait(_GOES).code == 128 + signal.SIGINT
+    assert {path.name for path in folder.iterdir()} == {"raw", "unfinished.json"}
+    result = Command(out, "--resume", str(folder), bare=True).wait()
+    assert result.code == 0, result.stderr
+    assert "2 of 2 batches are done" in result.stderr
+    whole = Command(tmp_path / "whole", *words).wait()
+    assert whole.folder is not None
+    assert result.stdout == whole.stdout
+    assert _everything(folder) == _everything(whole.folder)
 
 
 def test_an_impatient_second_ctrl_c_changes_nothing(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from agents.settings import Policy
+from experiments.distributions import distributions
 from experiments.limits import ceiling_of
 from experiments.plan import Batch, Plan
 from experiments.summary import summarise
@@ -35,6 +36,28 @@ PLAN = Plan(
 )
 CEILING = ceiling_of(PLAN, 3, DEFAULT_LINKS)
 """Mbit/s; test_ceiling has it by hand."""
+PACKETS: dict[str, Any] = {
+    "sent": 1000,
+    "received": 990,
+    "lost": 10,
+    "duplicated": 1,
+    "reordering": {
+        "ratio": 0.5,
+        "n3_ratio": 0.25,
+        "max_extent": 9,
+        "mean_extent": 4.5,
+        "extents": {"1": 3, "9": 2},
+    },
+    "late_time_ms": {"p50": 1.0, "p95": 2.0, "p99": 3.0},
+    "one_way_delay_ms": {"p50": 11.0, "p95": 12.0, "p99": 13.0},
+    "jitter_ms": {"p50": 0.1, "p95": 0.2, "p99": 0.3},
+    "rtt_ms": {"p50": 21.0, "p95": 22.0, "p99": 23.0},
+    "displacements": {"-1": 2, "0": 986, "1": 2},
+    "buffer_occupancy": {"0": 980, "1": 10},
+    "retransmissions": 7,
+    "spurious_retransmissions": 6,
+}
+"""What the captures of one run told."""
 SHARES = {"wifi": 0.25, "evdo": 0.05, "wimax": 0.1, "lte": 0.6}
 
 
@@ -45,6 +68,10 @@ def run_of(policy: str, flows: int, goodput: float) -> dict[str, Any]:
         "policy": policy,
         "flows": flows,
         "goodput": goodput,
+        "per_flow": [goodput / flows] * flows,
+        "problem": None,
+        "packets": PACKETS,
+        "link_series": {name: [20.0 * share * (i % 7) for i in range(60)] for name, share in SHARES.items()},
         "ceiling_mbps": CEILING,
         "link_share": SHARES,
         "retransmits": 7,
@@ -65,6 +92,11 @@ def summary_of(plan: Plan = PLAN, **changes: Any) -> dict[str, Any]:
     """A valid summary."""
     outcomes = [(batch, outcome_of(batch, **changes)) for batch in plan.batches()]
     return summarise(plan, outcomes, kernel="guest", clock="virtual", quick=False)
+
+
+def distributions_of(plan: Plan = PLAN) -> dict[str, Any]:
+    """What figures need beyond a summary."""
+    return distributions(plan, [(batch, outcome_of(batch)) for batch in plan.batches()])
 
 
 Behaviour = Callable[[Path, Job], int | None]

@@ -49,10 +49,13 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Use:
     # Asking git and the tools for their versions is dear and not the matter here.
     monkeypatch.setattr(store, "_output", lambda command: f"version of {command[0]}")
 
+    # These outcomes have no captures; test_digest has some.
+    monkeypatch.setattr(aggregate, "digest", lambda folder, outcome, direction, **_: outcome)  # noqa: ARG005
+
     def put(behaviour: Behaviour, draw: bool = False) -> FakeLab:
         lab = FakeLab(behaviour)
         if not draw:  # a matter of test_figures, and slow
-            monkeypatch.setattr(figures, "aggregate", lambda summary, folder: [])  # noqa: ARG005
+            monkeypatch.setattr(figures, "aggregate", lambda summary, distributions, folder: [])  # noqa: ARG005
         monkeypatch.setattr(command, "choose", lambda kernel, clock: lab)  # noqa: ARG005
         return lab
 
@@ -83,10 +86,12 @@ def test_a_valid_result(use: Use, tmp_path: Path, capsys: pytest.CaptureFixture[
         "events.jsonl",
         "samples.csv",
         "summary.json",
+        "distributions.json",
         "figures",
     }
     drawn = {path.name for path in (folder / "figures").iterdir()}
-    assert drawn == {f"aggregate-figure3.{kind}" for kind in ("pdf", "svg", "png")}
+    names = ("aggregate", "links", "extent", "density")
+    assert drawn == {f"{name}-figure3.{kind}" for name in names for kind in ("pdf", "svg", "png")}
     summary = json.loads(said.out)
     assert summary["valid"] is True
     assert [cell["goodput_mbps"]["samples"] for cell in summary["cells"]] == [[60.0, 61.0]] * 2
@@ -135,10 +140,10 @@ def test_nothing_that_exists_is_touched(use: Use, tmp_path: Path) -> None:
 
 
 def test_a_folder_of_the_same_name_is_never_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = store.ResultFolder(tmp_path, "aggregate")
+    first = store.ResultFolder.new(tmp_path, "aggregate")
     monkeypatch.setattr(Path, "absolute", lambda self: first.path)  # noqa: ARG005 - the same second
     with pytest.raises(store.StoreError, match="File exists"):
-        store.ResultFolder(tmp_path, "aggregate")
+        store.ResultFolder.new(tmp_path, "aggregate")
 
 
 def test_an_invalid_batch_is_named_and_the_exit_code_says_so(

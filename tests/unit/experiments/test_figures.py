@@ -19,35 +19,38 @@ from matplotlib.text import Text
 
 from agents.settings import Policy
 from experiments import figures, plot, style
+from experiments.distributions import distributions
 from experiments.plan import Plan
 from experiments.store import write_json
-from tests.unit.experiments.experiment_lab import CEILING, PLAN, summary_of
+from tests.unit.experiments.experiment_lab import CEILING, PLAN, distributions_of, summary_of
 
+KINDS = ("aggregate", "links", "extent", "density")
+Draw = Callable[..., Figure]
 MANY = replace(PLAN, policies=tuple(Policy), flows=(1, 2, 4, 8, 16, 64, 256, 1000))
 
 
 @pytest.fixture
-def draw(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Plan], Figure]:
-    """The drawing of a plan's summary instead of its files."""
-    drawn: list[Figure] = []
+def draw(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Draw:
+    """A drawing of a plan's result instead of its files."""
+    drawn: dict[str, Figure] = {}
 
     def keep(drawing: Figure, folder: Path, name: str) -> list[Path]:  # noqa: ARG001
-        drawn.append(drawing)
+        drawn[name] = drawing
         return []
 
     monkeypatch.setattr(style, "save", keep)
 
-    def made(plan: Plan) -> Figure:
-        figures.aggregate(summary_of(plan), tmp_path)
-        drawn[-1].set_dpi(style.SETTINGS["savefig.dpi"])
-        return drawn[-1]
+    def made(plan: Plan, name: str = "aggregate") -> Figure:
+        figures.aggregate(summary_of(plan), distributions_of(plan), tmp_path)
+        assert set(drawn) == {f"{kind}-figure3" for kind in KINDS}
+        drawing = drawn[f"{name}-figure3"]
+        drawing.set_dpi(style.SETTINGS["savefig.dpi"])
+        return drawing
 
     return made
 
 
-Draw = Callable[[Plan], Figure]
-
-
+@pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize(
     "plan",
     [
@@ -59,16 +62,27 @@ Draw = Callable[[Plan], Figure]
     ],
     ids=["default", "many", "few", "fast", "slow"],
 )
-def test_text_is_legible_and_never_overlaps(draw: Draw, plan: Plan) -> None:
-    drawing = draw(plan)
+def test_text_is_legible_and_never_overlaps(
+    draw: Draw, plan: Plan, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: dict[int, Text] = {}
+    draw_text = Text.draw
+
+    def note(text: Text, *arguments: Any, **named: Any) -> None:
+        # Of an axis' many ticks only those in sight are drawn.
+        if text.get_visible() and text.get_text().strip():
+            shown[id(text)] = text
+        draw_text(text, *arguments, **named)
+
+    drawing = draw(plan, name)
+    monkeypatch.setattr(Text, "draw", note)
+    assert drawing.get_size_inches()[0] in (3.3, 7.0)
     canvas = FigureCanvasAgg(drawing)
     canvas.draw()  # type: ignore[no-untyped-call]
     renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]
-    texts = [text for text in drawing.findobj(Text) if isinstance(text, Text)]
-    shown = [text for text in texts if text.get_visible() and text.get_text().strip()]
-    boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in shown]
+    boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in shown.values()]
     assert len(boxes) > 6
-    for text in shown:
+    for text in shown.values():
         assert float(text.get_fontsize()) >= 7, text.get_text()
     for word, box in boxes:
         assert box.x0 >= 0, word
@@ -141,6 +155,35 @@ def test_policies_can_be_told_apart_in_grey() -> None:
     assert len({look["hatch"] for look in style.LOOKS.values()}) == len(style.LOOKS)
 
 
+def test_lines_can_be_told_apart_without_colour(draw: Draw) -> None:
+    assert len({look["marker"] for look in style.LINES}) == len(style.LINES)
+    for name in ("links", "extent", "density"):
+        for axes in draw(MANY, name).axes:
+            looks = {(line.get_marker(), line.get_linestyle()) for line in axes.lines}
+            assert len(looks) == len(axes.lines) > 3
+
+
+def test_the_share_of_packets_by_extent_ends_at_one(draw: Draw) -> None:
+    for line in draw(PLAN, "extent").axes[0].lines:
+        # 3 packets of extent 1 and 2 of extent 9, of 990, in each of three runs.
+        assert list(line.get_xdata()) == [0, 1, 9, 9]  # type: ignore[arg-type]
+        assert list(line.get_ydata()) == pytest.approx([985 / 990, 988 / 990, 1, 1])  # type: ignore[arg-type]
+
+
+def test_the_density_shows_where_most_packets_are(draw: Draw) -> None:
+    for line in draw(PLAN, "density").axes[0].lines:
+        assert list(line.get_xdata()) == [-1, 0, 1]  # type: ignore[arg-type]
+        assert list(line.get_ydata()) == pytest.approx([2 / 990, 986 / 990, 2 / 990])  # type: ignore[arg-type]
+
+
+def test_links_in_time_begin_before_the_window(draw: Draw) -> None:
+    axes, _ = draw(PLAN, "links").axes
+    assert [line.get_label() for line in axes.lines] == ["wifi", "evdo", "wimax", "lte"]
+    moments = list(axes.lines[0].get_xdata())  # type: ignore[arg-type]
+    assert len(moments) == 60
+    assert moments[0] == pytest.approx(-1.9)
+
+
 # --- drawn again from the folder ---------------------------------------------------------
 
 
@@ -149,13 +192,14 @@ def result(tmp_path: Path) -> Path:
     folder = tmp_path / "result"
     folder.mkdir()
     write_json(folder / "summary.json", summary_of())
+    write_json(folder / "distributions.json", distributions_of())
     return folder
 
 
 def test_drawn_twice_the_octets_are_the_same(result: Path) -> None:
     assert plot.main([str(result)]) == 0
     first = {path.name: path.read_bytes() for path in (result / "figures").iterdir()}
-    assert set(first) == {f"aggregate-figure3.{kind}" for kind in ("pdf", "svg", "png")}
+    assert set(first) == {f"{name}-figure3.{kind}" for name in KINDS for kind in ("pdf", "svg", "png")}
     for path in (result / "figures").iterdir():
         path.unlink()
     assert plot.main([str(result)]) == 0
@@ -248,7 +292,7 @@ def refused(result: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert said.out == ""
     assert said.err.startswith(f"plot: {result / 'summary.json'}: ")
     assert len(said.err.splitlines()) == 1
-    assert [path.name for path in result.iterdir()] == ["summary.json"]
+    assert {path.name for path in result.iterdir()} == {"summary.json", "distributions.json"}
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -267,5 +311,7 @@ def test_a_result_without_numbers_has_no_figures(result: Path) -> None:
     for cell in summary["cells"]:
         cell["goodput_mbps"] = None
     write_json(result / "summary.json", summary)
+    nothing = [(batch, {"problem": "no end", "best_single_link": {}, "runs": []}) for batch in PLAN.batches()]
+    write_json(result / "distributions.json", distributions(PLAN, nothing))
     assert plot.main([str(result)]) == 0
     assert not (result / "figures").exists()

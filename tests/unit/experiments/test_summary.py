@@ -10,7 +10,7 @@ import pytest
 
 from experiments.store import as_text
 from experiments.summary import invalid, samples, summarise
-from tests.unit.experiments.experiment_lab import CEILING, PLAN, SHARES, outcome_of, summary_of
+from tests.unit.experiments.experiment_lab import CEILING, PACKETS, PLAN, SHARES, outcome_of, summary_of
 
 BATCHES = list(PLAN.batches())
 
@@ -33,8 +33,9 @@ def test_the_keys_of_a_summary() -> None:
         "valid",
         "problems",
         "cells",
+        "comparisons",
     ]
-    facts = {key: value for key, value in summary.items() if key != "cells"}
+    facts = {key: value for key, value in summary.items() if key not in {"cells", "comparisons"}}
     assert facts == {
         "schema": 1,
         "experiment": "aggregate",
@@ -67,6 +68,13 @@ def test_a_cell_key_by_key() -> None:
         "reordering",
         "retransmits",
         "rtt_ms",
+        "spurious_retransmits",
+        "late_time_ms",
+        "one_way_delay_ms",
+        "jitter_ms",
+        "loss_ratio",
+        "duplication_ratio",
+        "fairness",
     ]
     words = ("figure", "policy", "weights", "protocol", "flows", "direction", "encapsulation", "n")
     assert [cell[key] for key in words] == [3, "per-flow", "bandwidth", "tcp", 1, "down", "ipip", 3]
@@ -82,9 +90,51 @@ def test_a_cell_key_by_key() -> None:
     assert cell["link_share"] == pytest.approx(SHARES)
     assert list(cell["link_share"]) == ["wifi", "evdo", "wimax", "lte"]
     assert cell["retransmits"] == {"mean": 7.0, "ci95": [7.0, 7.0], "samples": [7, 7, 7]}
-    not_measured = {"ratio": None, "n3_ratio": None, "max_extent": None, "mean_extent": None}
-    assert cell["reordering"] == not_measured
+    means = {key: found["mean"] for key, found in cell["reordering"].items()}
+    assert means == {"ratio": 0.5, "n3_ratio": 0.25, "max_extent": 9.0, "mean_extent": 4.5}
+    assert {key: found["mean"] for key, found in cell["rtt_ms"].items()} == {"p50": 21.0, "p95": 22.0}
+    assert [cell["late_time_ms"][name]["mean"] for name in ("p50", "p95", "p99")] == [1.0, 2.0, 3.0]
+    assert [cell["one_way_delay_ms"][name]["mean"] for name in ("p50", "p95", "p99")] == [11.0, 12.0, 13.0]
+    assert [cell["jitter_ms"][name]["mean"] for name in ("p50", "p95", "p99")] == pytest.approx(
+        [0.1, 0.2, 0.3]
+    )
+    counted = [cell[key]["mean"] for key in ("spurious_retransmits", "loss_ratio", "duplication_ratio")]
+    assert counted == pytest.approx([6, 10 / 1000, 1 / 1000])
+    assert cell["fairness"]["mean"] == 1.0
+
+
+def test_times_that_a_run_has_none_of_are_null() -> None:
+    outcomes = [outcome_of(batch) for batch in BATCHES]
+    for outcome in outcomes:
+        for run in outcome["runs"]:
+            run["packets"] = {**PACKETS, "late_time_ms": None, "rtt_ms": None}
+    cell = summarised(*outcomes)["cells"][0]
+    assert cell["late_time_ms"] == {"p50": None, "p95": None, "p99": None}
     assert cell["rtt_ms"] == {"p50": None, "p95": None}
+
+
+def test_a_run_with_a_problem_is_named_and_left_out_alone() -> None:
+    outcomes = [outcome_of(batch) for batch in BATCHES]
+    spoilt = next(run for run in outcomes[1]["runs"] if (run["policy"], run["flows"]) == ("per-packet", 8))
+    spoilt |= {"problem": "3 packets vanished", "packets": None, "goodput": 1e6}
+    summary = summarised(*outcomes)
+    assert summary["problems"] == ["figure3-run002, per-packet, 8 flows: 3 packets vanished"]
+    assert [cell["n"] for cell in summary["cells"]] == [3, 3, 3, 2]
+    assert summary["cells"][3]["goodput_mbps"]["samples"] == [60.0, 62.0]
+    assert [one["n"] for one in summary["comparisons"]] == [3, 2]
+
+
+def test_policies_are_compared_run_by_run() -> None:
+    # Differences 5, 7 and 9: mean 7, deviation 2, effect size 3.5.
+    outcomes = [outcome_of(batch) for batch in BATCHES]
+    for number, outcome in enumerate(outcomes):
+        for run in outcome["runs"]:
+            run["goodput"] = 10.0 * number + (5 + 2 * number if run["policy"] == "per-packet" else 0)
+    first, _ = summarised(*outcomes)["comparisons"]
+    assert (first["figure"], first["flows"], first["n"]) == (3, 1, 3)
+    assert first["policies"] == ["per-packet", "per-flow"]
+    assert first["goodput_mbps"]["difference"]["samples"] == [5.0, 7.0, 9.0]
+    assert first["goodput_mbps"]["effect_size"] == pytest.approx(3.5)
 
 
 def test_cells_are_policies_by_flows_in_the_order_of_the_arguments() -> None:
