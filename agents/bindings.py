@@ -20,6 +20,7 @@ from typing import NamedTuple
 from agents.effects import (
     AddTunnel,
     Effect,
+    ForwardBroadcasts,
     Path,
     RemoveTunnel,
     SetPaths,
@@ -98,6 +99,13 @@ def paths(bindings: BindingList, weights: Weights) -> tuple[Path, ...]:
     )
 
 
+def broadcast_binding(bindings: BindingList) -> Binding | None:
+    """The one by which a mobile node gets its copy of broadcasts: the lowest Binding-Id that asked, so that
+    the node does not get one by each tunnel (FACTS G47)."""
+    asked = [binding for binding in bindings.values() if binding.broadcasts and binding.tunnel is not None]
+    return min(asked, key=lambda b: -1 if b.binding_id is None else b.binding_id, default=None)
+
+
 def _name(binding: Binding) -> str:
     suffix = "" if binding.binding_id is None else f" bid {binding.binding_id}"
     return f"{binding.home_address}{suffix}"
@@ -155,7 +163,8 @@ class BindingTable:
         if rerouted:
             effects += self._set_paths(home_address, new)
             leaving += [binding.tunnel for binding in gone if binding.tunnel is not None]
-            effects += [RemoveTunnel(tunnel) for tunnel in leaving if self._release(tunnel)]
+        effects += self._forward_broadcasts(home_address, old, new)
+        effects += [RemoveTunnel(tunnel) for tunnel in leaving if self._release(tunnel)]
         if self._intercepting and new and not old:
             effects.append(StartInterception(home_address))
         elif self._intercepting and not new and (old or link_address is not None):
@@ -187,6 +196,7 @@ class BindingTable:
         effects: list[Effect] = []
         for home_address, bindings in self._lists.items():
             effects += self._set_paths(home_address, {})
+            effects += self._forward_broadcasts(home_address, bindings, {})
             if self._intercepting:
                 effects.append(StopInterception(home_address))
             effects += [StopTimer(BindingTimer(home_address, binding_id)) for binding_id in bindings]
@@ -217,6 +227,18 @@ class BindingTable:
         else:
             del self._paths[home_address]
         return [SetPaths(home_address, wanted)]
+
+    def _forward_broadcasts(
+        self, home_address: IPv4Address, old: BindingList, new: BindingList
+    ) -> list[Effect]:
+        """Lead broadcasts from one tunnel to another; without a home link there are none."""
+        before, after = (
+            None if binding is None else (binding.tunnel, not binding.co_located)
+            for binding in map(broadcast_binding, (old, new))
+        )
+        if before == after or not self._intercepting:
+            return []
+        return [ForwardBroadcasts(home_address, *after) if after else ForwardBroadcasts(home_address, None)]
 
     @staticmethod
     def _timer(binding: Binding, running: bool) -> list[Effect]:

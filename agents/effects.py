@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import NamedTuple
 
 MOBILE_IP_PORT = 434
@@ -206,6 +206,32 @@ class StopInterception:
 
 
 @dataclass(frozen=True, slots=True)
+class ForwardBroadcasts:
+    """Home agent: send a mobile node one copy of each broadcast and multicast that arrives on the home
+    link (RFC 5944 §4.3, §4.4; FACTS G47).
+
+    Always comes after the ``AddTunnel`` and before the ``RemoveTunnel`` of its tunnel.
+    """
+
+    home_address: IPv4Address
+    tunnel: Tunnel | None
+    """None ends it."""
+    nested: bool = False
+    """The tunnel ends at a foreign agent: first in a datagram to the home address, so that it knows for whom
+    the copy is."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiveBroadcasts:
+    """Mobile node: take in the home link's broadcasts and multicasts, by any tunnel and, behind a foreign
+    agent, in datagrams from the home agent to the home address (RFC 5944 §4.3). Stays until the end."""
+
+    home_address: IPv4Address
+    home_agent: IPv4Address
+    home_network: IPv4Network
+
+
+@dataclass(frozen=True, slots=True)
 class GratuitousArp:
     """Mobile node back on its home link: announce the home address there (RFC 5944 §4.6)."""
 
@@ -270,6 +296,8 @@ Effect = (
     | SetEncapsulatedReversePath
     | StartInterception
     | StopInterception
+    | ForwardBroadcasts
+    | ReceiveBroadcasts
     | GratuitousArp
     | SendIcmp
     | SetNeighbour

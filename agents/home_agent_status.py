@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import IPv4Address
 from typing import Any
 
-from agents.bindings import Binding, BindingTable
+from agents.bindings import Binding, BindingTable, broadcast_binding
 from agents.effects import Instant, Tunnel
 
 
@@ -58,10 +59,9 @@ def status(
 
 
 def _broadcast_bindings(bindings: list[Binding]) -> dict[str, int | None]:
-    """By home address, the one binding that gets the node's copy of broadcasts: the lowest Binding-Id
-    that asked, so that the node does not get one by each tunnel (FACTS G47)."""
-    chosen: dict[str, int | None] = {}
+    """By home address, the one binding that gets the node's copy of broadcasts."""
+    lists: dict[IPv4Address, dict[int | None, Binding]] = {}
     for binding in bindings:
-        if binding.broadcasts and binding.tunnel is not None:
-            chosen.setdefault(str(binding.home_address), binding.binding_id)
-    return chosen
+        lists.setdefault(binding.home_address, {})[binding.binding_id] = binding
+    chosen = {address: broadcast_binding(of_node) for address, of_node in lists.items()}
+    return {str(address): binding.binding_id for address, binding in chosen.items() if binding is not None}

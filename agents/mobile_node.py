@@ -16,7 +16,7 @@ import math
 import random
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 from agents.effects import (
     AccessLink,
@@ -24,6 +24,7 @@ from agents.effects import (
     Effect,
     Instant,
     InterfaceState,
+    ReceiveBroadcasts,
     Report,
     SendIcmp,
     StartTimer,
@@ -123,6 +124,10 @@ class MobileNode:
 
     def start(self, interfaces: Mapping[str, InterfaceState], now: Instant) -> list[Effect]:
         """Begin with the interfaces as they are."""
+        settings = self._settings
+        if settings.receive_broadcasts:
+            network = IPv4Network((settings.home_address, settings.home_prefix_length), strict=False)
+            self._outbox.emit(ReceiveBroadcasts(settings.home_address, settings.home_agent, network))
         for name, state in interfaces.items():
             self._take_state(name, state, now.monotonic)
         return self._settle(now)

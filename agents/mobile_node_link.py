@@ -237,9 +237,11 @@ class Link:
         )
 
     def flags(self, attachment: Attachment) -> RequestFlags:
-        """T always (FACTS G45), D if co-located, M and G if wanted and the agent can (RFC 5944 §3.6.1.2)."""
+        """T always (FACTS G45), D if co-located, B, M, G if wanted and possible (RFC 5944 §3.6.1.2)."""
         flags = RequestFlags.T
         agent = self.agent(attachment)
+        if self.node.receive_broadcasts:
+            flags |= RequestFlags.B
         if attachment.foreign_agent is None:
             flags |= RequestFlags.D
         for encapsulation, flag, offered in (

@@ -361,6 +361,8 @@ class MobileNodeSettings(Model):
     deregister_at_stop: bool = True
     home_link: InterfaceName | None = None
     """Interface that may come up on the home link."""
+    receive_broadcasts: bool = False
+    """Ask for the broadcasts and multicasts of the home link (B bit, RFC 5944 §4.3, §4.4)."""
     home_gateway: IPv4Address | None = None
     """Router on the home link; None: the first one the home agent advertises."""
     profile: Profile = Profile()

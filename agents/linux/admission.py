@@ -25,12 +25,14 @@ def chains(
     tunnels: Collection[Tunnel],
     sources: Mapping[str, Collection[IPv4Address]],
     destinations: Mapping[str, Collection[IPv4Address]],
+    broadcasts: bool = False,
 ) -> str:
     """The chain at ``prerouting``, before anything else looks at a packet, as nft text.
 
     :param tunnels: every tunnel that packets may come by.
     :param sources: by tunnel device, the inner sources it may carry.
     :param destinations: by tunnel device, the inner destinations it may carry.
+    :param broadcasts: whether they may also carry broadcasts and multicasts.
     """
     text = "".join(f"  counter {name} {{}}\n" for name in COUNTERS)
     text += "  chain admission {\n    type filter hook prerouting priority raw\n"
@@ -42,6 +44,8 @@ def chains(
                 f'"{device}" . {address}' for device in sorted(carried) for address in sorted(carried[device])
             )
             foreign = f" iifname . ip {field} != {{ {pairs} }}" if pairs else ""
+            if broadcasts and field == "daddr":
+                foreign += " fib daddr type != { broadcast, multicast }"
             text += f"    iifname {{ {names} }}{foreign} counter name {COUNTERS[1]} drop\n"
     text += "  }\n  chain tunnelled {\n"
     allowed = ", ".join(

@@ -15,8 +15,10 @@ from pyroute2.netlink.exceptions import NetlinkError
 from agents.effects import (
     AccessLink,
     AddTunnel,
+    ForwardBroadcasts,
     GratuitousArp,
     Path,
+    ReceiveBroadcasts,
     RemoveTunnel,
     SetEncapsulatedReversePath,
     SetNeighbour,
@@ -28,6 +30,7 @@ from agents.effects import (
 )
 from agents.kept_state import KeptSetting
 from agents.linux import admission, neighbours, path_selection, remains, udp_tunnels
+from agents.linux.broadcasts import Broadcasts
 from agents.linux.own_addresses import (
     ACCESS_RULE_PRIORITY,
     HOME_RULE_PRIORITY,
@@ -49,6 +52,8 @@ KernelEffect = (
     | SetEncapsulatedReversePath
     | StartInterception
     | StopInterception
+    | ForwardBroadcasts
+    | ReceiveBroadcasts
     | GratuitousArp
     | SetNeighbour
 )
@@ -104,6 +109,7 @@ class Kernel:
         self._nft = nftables.Nftables()
         self._ways = Ways(self._netlink)
         self._reverse = ReversePaths(self._netlink, self._ways)
+        self._broadcasts = Broadcasts(self._netlink, self._ways, home_link)
         self._table = f"mip-{role}"
         self._paths: dict[IPv4Address, tuple[Path, ...]] = {}
         self._encapsulated: set[Tunnel] = set()
@@ -161,6 +167,12 @@ class Kernel:
                 self._intercept(home_address, False)
                 if link_address is not None and self._home_link is not None:
                     neighbours.announce(self._home_link, home_address, link_address)
+            case ForwardBroadcasts():
+                self._broadcasts.forward(effect)
+                self._load()
+            case ReceiveBroadcasts():
+                self._broadcasts.receive(effect)
+                self._load()
             case GratuitousArp(home_address, interface):
                 own = neighbours.link_address_of(self._netlink, interface)
                 neighbours.announce(interface, home_address, own)
@@ -205,6 +217,7 @@ class Kernel:
             self._paths[home_address] = ()
             self._route(home_address)
         self._reverse.close()
+        self._broadcasts.close()
         self._ways.close()
         for home_address in list(self._intercepted):
             self._intercept(home_address, False)
@@ -283,7 +296,7 @@ class Kernel:
         text += path_selection.clamp(None if mtu is None else mtu - TCP_IP_HEADERS)
         numbers = {tunnel: device.number for tunnel, device in self._ways.tunnels().items()}
         text += path_selection.congestion() + self._admission() + udp_tunnels.chains(self._role, numbers)
-        self._run(text + "}\n")
+        self._run(text + self._broadcasts.chain() + "}\n")
 
     def _admission(self) -> str:
         """What each tunnel may carry: to or from the home addresses it was made for."""
@@ -303,7 +316,7 @@ class Kernel:
             towards_agent = dict.fromkeys(towards_agent, visitors)
         if self._role == "home-agent":
             return admission.chains(tunnels, towards_agent, {})
-        return admission.chains(tunnels, from_visitors, towards_agent)
+        return admission.chains(tunnels, from_visitors, towards_agent, self._broadcasts.received)
 
     def _run(self, text: str) -> None:
         code, _, error = self._nft.cmd(text)

@@ -144,6 +144,9 @@ def chains(
     if own:
         # Signalling leaves by the interface the agent chose.
         text += f"    udp sport {MOBILE_IP_PORT} return\n    udp dport {MOBILE_IP_PORT} return\n"
+        if role == "home-agent":
+            # The copy of a broadcast, in a datagram to the home address, has its tunnel already.
+            text += "    ip protocol 4 return\n"
         # Only by the inner address: an encapsulated packet passes here too and must stay as it is.
         text += f"    ip {field} vmap {{ {', '.join(own)} }}\n"
     return text + "  }\n"

@@ -23,6 +23,7 @@ from tests.net.scenario_actions import (
     structure,
 )
 from tests.net.scenario_bad_input import at_home_agent, at_mobile_node, bad_data
+from tests.net.scenario_broadcasts import broadcasts
 from tests.net.scenario_headers import signalling
 from tests.net.scenario_stage import Scene, act, eventually
 from tests.net.scenario_traffic import carried
@@ -126,6 +127,7 @@ STEPS = (
     home_agent_denies,
     plain_client,
     bulk,
+    broadcasts,
     bad_data_at_home_agent,
     bad_data_at_mobile_node,
     foreign_agent_restarts,

@@ -126,6 +126,40 @@ def test_one_request_renews_every_binding(report: Report) -> None:
     assert len(captured[0]) == 1
 
 
+ONE_OF_EACH = {"limited": 1, "directed": 1, "multicast": 1}
+"""Neither the group that stays on its link nor the datagram whose TTL ends there."""
+DESTINATIONS = ["255.255.255.255", "198.51.100.255", "239.1.2.3"]
+SOURCE = "198.51.100.254"
+
+
+def test_broadcasts_reach_only_a_node_that_asks_and_once(report: Report) -> None:
+    seen = report["broadcasts"]
+    assert seen["not asked for"] == {}
+    assert seen["asked for"] == seen["without wifi"] == ONE_OF_EACH
+    assert seen["from elsewhere"] == {}, "what did not arrive on the home link"
+
+
+def test_a_broadcast_is_nested_behind_a_foreign_agent(report: Report) -> None:
+    """To the care-of address, then to the home address, then to everybody (RFC 5944 §4.3)."""
+    assert report["broadcasts"]["forwarding"] == {"198.51.100.10": 1}
+    rows = report.tshark("broadcasts-nested", "udp.dstport == 7400", "ip.src", "ip.dst", "ip.ttl")
+    outer = [FOREIGN_AGENT, "198.51.100.10"]
+    assert [to.split(",") for _, to, _ in rows] == [[*outer, destination] for destination in DESTINATIONS]
+    assert {source for source, _, _ in rows} == {f"{HOME_AGENT},{HOME_AGENT},{SOURCE}"}
+    assert {ttl.split(",")[2] for _, _, ttl in rows} == {"63"}
+
+
+def test_a_broadcast_takes_one_tunnel_to_a_co_located_care_of_address(report: Report) -> None:
+    rows = report.tshark("broadcasts-direct", "udp.dstport == 7400", "ip.dst")
+    assert [to.split(",") for (to,) in rows] == [[CO_LOCATED["evdo"], d] for d in DESTINATIONS]
+    assert report.tshark("broadcasts-unasked", "udp.dstport == 7400", "ip.dst") == []
+
+
+def test_nothing_of_broadcasts_is_left(report: Report) -> None:
+    assert report["broadcasts"]["route left"] == ""
+    assert report["broadcasts"]["chain left"] is False
+
+
 @pytest.mark.parametrize("place", ["home_agent", "mobile_node"])
 def test_bad_data_is_dropped_and_counted(report: Report, place: str) -> None:
     check_bad_data(report[f"bad_data_at_{place}"])

@@ -19,6 +19,7 @@ from agents.effects import (
     AddTunnel,
     Datagram,
     Effect,
+    ForwardBroadcasts,
     Instant,
     Path,
     RemoveTunnel,
@@ -161,6 +162,7 @@ class Kernel:
     tunnels: dict[Tunnel, str] = field(default_factory=dict)
     paths: dict[IPv4Address, tuple[Path, ...]] = field(default_factory=dict)
     intercepted: set[IPv4Address] = field(default_factory=set)
+    broadcasts: dict[IPv4Address, tuple[Tunnel, bool]] = field(default_factory=dict)
     timers: dict[Hashable, float] = field(default_factory=dict)
 
     def apply(self, effects: list[Effect]) -> None:
@@ -170,7 +172,14 @@ class Kernel:
                     assert tunnel not in self.tunnels
                     assert len(name) <= 40
                     self.tunnels[tunnel] = name
+                case ForwardBroadcasts(home_address, None):
+                    del self.broadcasts[home_address]
+                case ForwardBroadcasts(home_address, Tunnel() as tunnel, nested):
+                    assert tunnel in self.tunnels
+                    assert self.broadcasts.get(home_address) != (tunnel, nested)
+                    self.broadcasts[home_address] = tunnel, nested
                 case RemoveTunnel(tunnel):
+                    assert tunnel not in [copy[0] for copy in self.broadcasts.values()]
                     assert all(path.tunnel != tunnel for paths in self.paths.values() for path in paths)
                     del self.tunnels[tunnel]
                 case SetPaths(home_address, paths):

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import math
+from ipaddress import IPv4Address
 
 import pytest
 
-from agents.effects import SetPaths
+from agents.effects import Encapsulation, SetPaths, Tunnel
 from tests.unit.home_agent.home_agent_lab import (
     EVDO,
     FOREIGN_AGENT,
     HOME,
+    HOME_AGENT,
     LTE,
     OTHER_HOME,
     WIFI,
@@ -21,6 +23,12 @@ from tests.unit.home_agent.home_agent_lab import (
     Lab,
     T,
 )
+
+
+def tunnel(care_of_address: IPv4Address) -> Tunnel:
+    """A plain tunnel to a care-of address."""
+    return Tunnel(Encapsulation.IPIP, HOME_AGENT, care_of_address)
+
 
 BANDWIDTH = {"path_selection": {"weights": "bandwidth"}}
 
@@ -176,3 +184,31 @@ class TestStatus:
         lab.register(2, EVDO, flags=B | D | T)
         assert lab.status()["broadcast_bindings"] == {str(HOME): 2}
         assert math.isfinite(lab.rows()[5]["lifetime_remaining"])
+
+    def test_broadcasts_take_one_tunnel(self, lab: Lab) -> None:
+        """Of the lowest Binding-Id that asked, whatever comes, goes or changes its mind."""
+        assert lab.kernel.broadcasts == {}
+        lab.register(5, LTE, flags=B | D | T)
+        assert lab.kernel.broadcasts == {HOME: (tunnel(LTE), False)}
+        lab.register(2, EVDO, flags=B | D | T)
+        lab.register(1, WIFI, flags=D | T)
+        assert lab.kernel.broadcasts == {HOME: (tunnel(EVDO), False)}
+        lab.deregister(2, EVDO)
+        assert lab.kernel.broadcasts == {HOME: (tunnel(LTE), False)}
+        lab.register(5, LTE, flags=D | T)
+        assert lab.kernel.broadcasts == {}
+
+    def test_broadcasts_are_nested_behind_a_foreign_agent(self, lab: Lab) -> None:
+        """RFC 5944 §4.3: it must learn whose they are."""
+        lab.register(3, WIFI, flags=B | T, source=WIFI)
+        assert lab.kernel.broadcasts == {HOME: (tunnel(WIFI), True)}
+        lab.register(3, WIFI, flags=B | D | T)
+        assert lab.kernel.broadcasts == {HOME: (tunnel(WIFI), False)}
+        lab.apply(lab.agent.stop(lab.now))
+        assert lab.kernel.broadcasts == {}
+
+    def test_without_a_home_link_there_are_no_broadcasts(self) -> None:
+        """And B is ignored."""
+        lab = Lab(home_link=None)
+        lab.register(5, LTE, flags=B | D | T)
+        assert lab.kernel.broadcasts == {}

@@ -57,3 +57,21 @@ def test_congestion_is_copied_from_where_the_inner_header_begins() -> None:
     assert gre == "ip protocol 47 @th,0,16 0 @th,46,2 3 ip ecn set ce"
     assert keyed == "ip protocol 47 @th,0,16 0x2000 @th,78,2 3 ip ecn set ce"
     assert udp == "udp sport 434 @th,64,8 4 @th,110,2 3 ip ecn set ce"
+
+
+def test_broadcasts_pass_where_they_were_asked_for() -> None:
+    towards = {"mip1": [HOME], "mip2": []}
+    assert "fib daddr type !=" not in chains([PLAIN], {"mip3": [HOME]}, towards)
+    rule = next(
+        line
+        for line in rules(chains([PLAIN], {"mip3": [HOME]}, towards, True), "admission")
+        if "ip daddr" in line
+    )
+    assert rule.startswith('iifname { "mip1", "mip2" } iifname . ip daddr != { "mip1" . 198.51.100.10 } ')
+    assert " fib daddr type != { broadcast, multicast } counter name foreign-inner-address drop" in rule
+    sources = next(
+        line
+        for line in rules(chains([PLAIN], {"mip3": [HOME]}, towards, True), "admission")
+        if "saddr" in line
+    )
+    assert "fib daddr type !=" not in sources

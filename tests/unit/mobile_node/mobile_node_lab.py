@@ -25,6 +25,7 @@ from agents.effects import (
     Instant,
     InterfaceState,
     Path,
+    ReceiveBroadcasts,
     RemoveTunnel,
     Report,
     SendDatagram,
@@ -226,6 +227,7 @@ class Lab:
     solicited: list[tuple[float, SendIcmp]] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
+    broadcasts: list[ReceiveBroadcasts] = field(default_factory=list)
 
     @property
     def now(self) -> Instant:
@@ -262,6 +264,8 @@ class Lab:
                         del self.neighbours[address, name]
                     else:
                         self.neighbours[address, name] = link_address
+                case ReceiveBroadcasts():
+                    self.broadcasts.append(effect)
                 case GratuitousArp():
                     pass
                 case Report():

@@ -4,25 +4,30 @@
 from __future__ import annotations
 
 import struct
+from ipaddress import IPv4Network
 from itertools import pairwise
 
 import pytest
 
-from agents.effects import AddTunnel, Path, SetPaths
+from agents.effects import AddTunnel, Path, ReceiveBroadcasts, SetPaths
 from tests.unit.mobile_node.mobile_node_lab import (
     EVDO,
     HOME,
     HOME_AGENT,
     LTE,
     WIFI,
+    B,
     D,
     Request,
     S,
     T,
+    advertisement,
     interface,
     lab,
     registered,
     tunnel,
+    up,
+    visitor,
 )
 
 
@@ -290,3 +295,14 @@ def test_udp_tunnels_are_renewed_individually() -> None:
                 assert node.row("wifi")["lifetime_remaining"] <= 60, "a NAT knows nothing of it"
     assert bulks
     assert all(r.binding_id != 1 for r in bulks)
+
+
+def test_broadcasts_are_asked_for_by_every_interface() -> None:
+    node = visitor(receive_broadcasts=True, home_prefix_length=26)
+    node.do(node.machine.start({"wifi": up(), "evdo": up(EVDO)}, node.now))
+    wanted = ReceiveBroadcasts(HOME, HOME_AGENT, IPv4Network("10.0.0.0/26"))
+    assert node.effects[0] == wanted
+    node.hear(advertisement())
+    seen = node.accept_all()
+    assert {request.packet.interface: request.flags & B for request in seen} == {"wifi": B, "evdo": B}
+    assert node.broadcasts == [wanted]
