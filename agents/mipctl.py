@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ _BINDING_COLUMNS = (
     "lifetime_remaining",
 )  # fmt: skip
 _TUNNEL_COLUMNS = (
-    "device", "alias", "encapsulation", "local", "remote", "mtu", "state", "sent_packets", "received_packets"
+    "device", "alias", "encapsulation", "local", "remote", "remote_port", "mtu", "state", "sent_packets",
+    "received_packets",
 )  # fmt: skip
 
 
@@ -49,6 +51,16 @@ def _binding_or(nothing: str) -> Callable[[str], int | None]:
         return int(word)
 
     return read
+
+
+def _address(word: str) -> str | None:
+    """Reads an IPv4 address, or the word for whichever there is."""
+    if word == "any":
+        return None
+    try:
+        return str(IPv4Address(word))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{word!r} is neither an IPv4 address nor 'any'") from None
 
 
 def parser() -> argparse.ArgumentParser:
@@ -73,6 +85,11 @@ def parser() -> argparse.ArgumentParser:
     bandwidth = settings.add_parser("bandwidth", help="weight of a binding, live")
     bandwidth.add_argument("binding_id", type=_whole_number, metavar="BID")
     bandwidth.add_argument("kbytes", type=_whole_number, metavar="KBYTES", help="kilobytes per second")
+    care_of = settings.add_parser(
+        "care-of-address", help="mobile node: register another one, the old meanwhile"
+    )
+    care_of.add_argument("binding_id", type=_whole_number, metavar="BID")
+    care_of.add_argument("address", type=_address, metavar="ADDRESS|any")
     policy = settings.add_parser("policy", help="how packets choose a tunnel; starts every cycle anew")
     policy.add_argument("policy", choices=[policy.value for policy in Policy])
     pin = settings.add_parser("pin", help="carry all traffic by one binding, or by all again")
@@ -109,6 +126,8 @@ def _change(socket: Path, arguments: argparse.Namespace) -> None:
             ask(socket, "set-multiple-tunnel-support", enabled=arguments.enabled == "1")
         case "set", "bandwidth":
             ask(socket, "set-bandwidth", binding_id=arguments.binding_id, kbytes=arguments.kbytes)
+        case "set", "care-of-address":
+            ask(socket, "set-care-of-address", binding_id=arguments.binding_id, address=arguments.address)
         case "set", "policy":
             ask(socket, "set-policy", policy=arguments.policy)
         case "set", "pin":

@@ -234,6 +234,23 @@ class MobileNode:
             link.binding = None
         return self._settle(now)
 
+    def set_care_of_address(self, binding_id: int, address: IPv4Address | None, now: Instant) -> list[Effect]:
+        """Register another care-of address on the interface of a binding; the old one is used meanwhile.
+
+        :param address: one of the interface's own or, with a foreign agent, one that it offers; None:
+            any of these.
+        :raises ValueError: if there is no such binding, or the address is none of these.
+        """
+        link = next((k for k in self._links.values() if k.settings.binding_id == binding_id), None)
+        if link is None:
+            raise ValueError(f"there is no binding {binding_id}; see mipctl bindings")
+        possible = link.possible_care_of_addresses()
+        if address is not None and address not in possible:
+            there = ", ".join(map(str, possible)) or "none"
+            raise ValueError(f"care-of address {address}: {link.settings.name} has {there}")
+        link.settings = link.settings.model_copy(update={"care_of_address": address})
+        return self._settle(now)
+
     def set_multiple_tunnel_support(self, enabled: bool, now: Instant) -> list[Effect]:
         """Change EnableMultipleTunnelSupport (draft §8); 0 leaves one interface, by priority."""
         self._orders += 1

@@ -134,6 +134,12 @@ class Link:
             return self.binding.plan.attachment.care_of_address
         return addresses[0] if addresses else None
 
+    def possible_care_of_addresses(self) -> list[IPv4Address]:
+        """What ``care_of_address`` may name now."""
+        if self.settings.care_of == "co-located":
+            return [a.ip for a in self.state.addresses if a.ip != self.node.home_address]
+        return [a for agent in self.discovery.agents.values() for a in agent.care_of_addresses]
+
     def attachment(self, refused_too: bool) -> Attachment | None:
         """Where this link can register now.
 

@@ -21,7 +21,7 @@ from agents.linux.kernel import Kernel
 from agents.linux.sockets import ControlSocket, Unreachable
 from agents.mobile_node import MobileNode
 from agents.mobile_node_state import MobileNodeState
-from agents.settings import AccessInterface, ForeignAgentSettings, HomeAgentSettings, MobileNodeSettings
+from agents.settings import ForeignAgentSettings, HomeAgentSettings, MobileNodeSettings
 
 _DESTINATION_UNREACHABLE = 3
 
@@ -124,6 +124,13 @@ class MobileNodeShell(Shell):
         match request:
             case {"command": "reregister", "bulk": bool(bulk)}:
                 self.perform(self.machine.reregister(now, bulk))
+            case {
+                "command": "set-care-of-address",
+                "binding_id": int(binding_id),
+                "address": str() | None as address,
+            }:
+                wanted = None if address is None else IPv4Address(address)
+                self.perform(self.machine.set_care_of_address(binding_id, wanted, now))
             case {"command": "deregister", "binding_id": int() | None as binding_id}:
                 self.perform(self.machine.deregister(binding_id, now))
             case _:
@@ -153,12 +160,6 @@ class MobileNodeShell(Shell):
             self.open_discovery(name)
         access = self._accesses.get(name)
         if access is not None:
-            self.kernel.own_addresses.set_access(name, _care_of_address(access, state), access.gateway)
-
-
-def _care_of_address(access: AccessInterface, state: InterfaceState) -> IPv4Address | None:
-    if not state.up or access.care_of != "co-located":
-        return None
-    if access.care_of_address is not None:
-        return access.care_of_address
-    return state.addresses[0].ip if state.addresses else None
+            co_located = state.up and access.care_of == "co-located"
+            own = [address.ip for address in state.addresses if address.ip != self._settings.home_address]
+            self.kernel.own_addresses.set_access(name, own if co_located else [], access.gateway)

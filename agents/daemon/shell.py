@@ -37,7 +37,7 @@ from agents.effects import (
     Tunnel,
 )
 from agents.linux.discovery import DiscoverySocket
-from agents.linux.kernel import Kernel
+from agents.linux.kernel import PATH_MTU_AGE, Kernel
 from agents.linux.link_sources import LinkSources
 from agents.linux.sockets import ControlSocket, Unreachable
 from agents.linux.ways import WayError
@@ -100,6 +100,7 @@ class Shell(ABC):
         """Why the state file does not hold the latest."""
         self._timers: dict[Hashable, asyncio.TimerHandle] = {}
         self._drains: dict[object, asyncio.TimerHandle] = {}
+        self._path_mtus: dict[Tunnel, asyncio.TimerHandle] = {}
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
         self._counters: Counter[str] = Counter()
         self._warnings: deque[float] = deque(maxlen=WARNINGS_PER_SECOND)
@@ -149,7 +150,7 @@ class Shell(ABC):
         finally:
             if self._control is not None:
                 await self._control.close()
-            for handle in (*self._timers.values(), *self._drains.values()):
+            for handle in (*self._timers.values(), *self._drains.values(), *self._path_mtus.values()):
                 handle.cancel()
             endpoints: list[ControlSocket | DiscoverySocket] = [*self._sockets, *self._discovery.values()]
             for endpoint in endpoints:
@@ -304,6 +305,7 @@ class Shell(ABC):
 
     def _datagrams(self, control: ControlSocket) -> None:
         for error in control.errors():
+            self._learn_path_mtu(error)
             self.perform(self.unreachable(error, self.now()))
         effects: list[Effect] = []
         for _ in range(DATAGRAMS_TOGETHER):
@@ -317,6 +319,25 @@ class Shell(ABC):
             effects += self.machine.receive(datagram, self.now())
         if effects:
             self.perform(effects)
+
+    def _learn_path_mtu(self, error: Unreachable) -> None:
+        tunnel = self.kernel.learn_path_mtu(error)
+        if tunnel is not None:
+            fields: dict[str, str | int] = {
+                "remote": str(tunnel.remote),
+                "port": tunnel.remote_port,
+                "mtu": error.mtu,
+            }
+            self._report(Report("path-mtu-learnt", fields))
+            previous = self._path_mtus.get(tunnel)
+            if previous is not None:
+                previous.cancel()
+            loop = asyncio.get_running_loop()
+            self._path_mtus[tunnel] = loop.call_later(PATH_MTU_AGE, self._forget_path_mtu, tunnel)
+
+    def _forget_path_mtu(self, tunnel: Tunnel) -> None:
+        del self._path_mtus[tunnel]
+        self.kernel.forget_path_mtu(tunnel)
 
     def _messages(self, discovery: DiscoverySocket) -> None:
         message = discovery.receive()

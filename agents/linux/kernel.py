@@ -40,6 +40,7 @@ from agents.linux.own_addresses import (
 from agents.linux.path_selection import NumberedPath, Role
 from agents.linux.remains import KernelRecord
 from agents.linux.reverse_paths import RULE_PRIORITY, ReversePaths
+from agents.linux.sockets import Unreachable
 from agents.linux.sysctls import Sysctls
 from agents.linux.ways import DEVICE, MARK_RULE_PRIORITY, Device, WayError, Ways
 from agents.settings import PathSelection
@@ -59,6 +60,9 @@ KernelEffect = (
 )
 TCP_IP_HEADERS = 40
 _MAXIMUM_NEXT_HOP_WEIGHT = 256
+PATH_MTU_AGE = 600.0
+"""Seconds until a larger packet is tried again (RFC 1191 §6.3)."""
+_FRAGMENTATION_NEEDED = (3, 4)
 _SYSCTLS = {
     # Replies may come by any tunnel, and the home address answers on none of the access links.
     "net.ipv4.conf.all.rp_filter": "0",
@@ -72,7 +76,11 @@ _SYSCTLS = {
 _ROLE_SYSCTLS: dict[Role, dict[str, str]] = {
     "home-agent": {"net.ipv4.ip_forward": "1"},
     "foreign-agent": {"net.ipv4.ip_forward": "1"},
-    "mobile-node": {"net.ipv4.conf.all.arp_ignore": "1"},
+    "mobile-node": {
+        "net.ipv4.conf.all.arp_ignore": "1",
+        # A second care-of address of the same network stays when the first is removed.
+        "net.ipv4.conf.all.promote_secondaries": "1",
+    },
 }
 
 
@@ -112,6 +120,8 @@ class Kernel:
         self._broadcasts = Broadcasts(self._netlink, self._ways, home_link)
         self._table = f"mip-{role}"
         self._paths: dict[IPv4Address, tuple[Path, ...]] = {}
+        self._loaded: frozenset[Tunnel] = frozenset()
+        """Tunnels the rules in force know of."""
         self._encapsulated: set[Tunnel] = set()
         """Tunnels in which visitors send to a foreign agent."""
         self._intercepted: set[IPv4Address] = set()
@@ -159,6 +169,8 @@ class Kernel:
                     self.own_addresses.live_on_home_link(home_address, at_home)
             case SetReversePath(home_address, interface, tunnel):
                 self._reverse.set(home_address, interface, tunnel)
+                if tunnel is not None and tunnel not in self._loaded:  # other tunnel, same links
+                    self._load()
             case SetEncapsulatedReversePath():
                 self._set_encapsulated(effect)
             case StartInterception(home_address):
@@ -184,14 +196,30 @@ class Kernel:
         if self._ways.delete_retired(tunnel):
             self._load()
 
+    def learn_path_mtu(self, error: Unreachable) -> Tunnel | None:
+        """An ICMP error came for the Mobile IP port: it may be about Tunnel Data that was too big.
+
+        :returns: the tunnel that takes smaller packets from now on, if one does; after
+            ``PATH_MTU_AGE`` seconds, call :meth:`forget_path_mtu`.
+        """
+        if (error.kind, error.code) != _FRAGMENTATION_NEEDED:
+            return None
+        tunnel = self._ways.learn_path_mtu(error.destination, error.port, error.mtu)
+        if tunnel is not None:
+            self._reroute()
+        return tunnel
+
+    def forget_path_mtu(self, tunnel: Tunnel) -> None:
+        """The path may have changed: try packets of the first size again."""
+        if self._ways.forget_path_mtu(tunnel):
+            self._reroute()
+
     def set_selection(self, selection: PathSelection, pinned: int | None) -> None:
         """Change policy or weights while traffic flows; every cycle starts at its first slot."""
         self.selection = selection
         self.pinned = pinned
         self.generation += 1
-        for home_address in self._paths:
-            self._route(home_address)
-        self._load()
+        self._reroute()
 
     def snapshot(self) -> KernelRecord:
         """What is to be kept over a restart."""
@@ -255,6 +283,12 @@ class Kernel:
         # Where bindings share a tunnel, it stands for all of them and there is nothing to choose.
         return pinned or usable
 
+    def _reroute(self) -> None:
+        """Bring routes and rules up to date."""
+        for home_address in self._paths:
+            self._route(home_address)
+        self._load()
+
     def _route(self, home_address: IPv4Address) -> None:
         """The unmarked route: ``per-flow-hash`` lives by it, proxy ARP and the first look-up need it."""
         usable = self._usable(self._paths[home_address])
@@ -294,6 +328,7 @@ class Kernel:
         text = f"table ip {self._table} {{}}\ndelete table ip {self._table}\ntable ip {self._table} {{\n"
         text += path_selection.chains(self._role, self.selection, addresses)
         text += path_selection.clamp(None if mtu is None else mtu - TCP_IP_HEADERS)
+        self._loaded = frozenset(self._ways.tunnels())
         numbers = {tunnel: device.number for tunnel, device in self._ways.tunnels().items()}
         text += path_selection.congestion() + self._admission() + udp_tunnels.chains(self._role, numbers)
         self._run(text + self._broadcasts.chain() + "}\n")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from collections.abc import Sequence
 from ipaddress import IPv4Address
 
 from pyroute2.iproute import IPRoute
@@ -39,7 +40,8 @@ class OwnAddresses:
         self._netlink = netlink
         self._home_link = home_link
         self._home_address: IPv4Address | None = None
-        self._access: dict[str, tuple[IPv4Address, int]] = {}
+        self._access: dict[str, tuple[int, tuple[IPv4Address, ...]]] = {}
+        """Index and care-of addresses of each interface."""
 
     def own(self, home_address: IPv4Address) -> None:
         """Have the home address, on no link in particular."""
@@ -55,17 +57,28 @@ class OwnAddresses:
         with contextlib.suppress(NetlinkError):  # there already
             self._netlink.rule("add", **_rule(home_address, HOME_TABLE, HOME_RULE_PRIORITY))
 
-    def set_access(self, interface: str, address: IPv4Address | None, gateway: IPv4Address | None) -> None:
-        """What comes from a care-of address leaves by its own interface; None ends it."""
-        self._forget_access(interface)
-        if address is None:
+    def set_access(
+        self, interface: str, addresses: Sequence[IPv4Address], gateway: IPv4Address | None
+    ) -> None:
+        """What comes from any of an interface's addresses leaves by it; without addresses nothing does.
+
+        All of them, because the one in use may give way to another while packets are under way.
+        """
+        _, former = self._access.get(interface, (0, ()))
+        if not addresses:
+            self._forget_access(interface)
             return
         index = socket.if_nametoindex(interface)
-        self._access[interface] = (address, index)
+        self._access[interface] = (index, tuple(addresses))
         next_hop = {"gateway": str(gateway)} if gateway is not None else {}
         table = ACCESS_TABLE_BASE + index
         self._netlink.route("replace", dst="default", oif=index, table=table, **next_hop)
-        self._netlink.rule("add", **_rule(address, table, ACCESS_RULE_PRIORITY))
+        for address in addresses:
+            if address not in former:
+                self._netlink.rule("add", **_rule(address, table, ACCESS_RULE_PRIORITY))
+        for address in former:
+            if address not in addresses:
+                self._end_rule(address, table)
 
     def live_on_home_link(self, home_address: IPv4Address, at_home: bool) -> None:
         """Answer ARP for the home address on the home link, and on no other (RFC 5944 §4.6)."""
@@ -96,11 +109,13 @@ class OwnAddresses:
             )
 
     def _forget_access(self, interface: str) -> None:
-        address, index = self._access.pop(interface, (None, 0))
-        if address is None:
-            return
-        table = ACCESS_TABLE_BASE + index
+        index, addresses = self._access.pop(interface, (0, ()))
+        for address in addresses:
+            self._end_rule(address, ACCESS_TABLE_BASE + index)
+        if addresses:
+            with contextlib.suppress(NetlinkError):
+                self._netlink.flush_routes(table=ACCESS_TABLE_BASE + index, family=socket.AF_INET)
+
+    def _end_rule(self, address: IPv4Address, table: int) -> None:
         with contextlib.suppress(NetlinkError):
             self._netlink.rule("del", **_rule(address, table, ACCESS_RULE_PRIORITY))
-        with contextlib.suppress(NetlinkError):
-            self._netlink.flush_routes(table=table, family=socket.AF_INET)

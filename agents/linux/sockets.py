@@ -15,7 +15,7 @@ _SO_BINDTODEVICE = socket.SO_BINDTODEVICE
 _IP_PKTINFO = 8
 _IP_RECVTTL = 12
 _IP_RECVERR = 11
-_EXTENDED_ERROR = struct.Struct("=IBBB")
+_EXTENDED_ERROR = struct.Struct("=IBBBxI")
 _FROM_ICMP = 2
 _IP_TTL = socket.IP_TTL
 _PKTINFO = struct.Struct("=i4s4s")
@@ -33,6 +33,10 @@ class Unreachable:
     code: int
     quoted: bytes
     """Its payload, as far as it came back."""
+    port: int = 0
+    """UDP port it was going to."""
+    mtu: int = 0
+    """What would have passed, in octets, if it was too big (code 4)."""
 
 
 class ControlSocket:
@@ -88,14 +92,15 @@ class ControlSocket:
         found: list[Unreachable] = []
         while True:
             try:
-                quoted, ancillary, _, (host, _) = self._socket.recvmsg(_LARGEST, 512, socket.MSG_ERRQUEUE)
+                quoted, ancillary, _, (host, port) = self._socket.recvmsg(_LARGEST, 512, socket.MSG_ERRQUEUE)
             except OSError:
                 return found
             for level, kind, data in ancillary:
                 if level == socket.IPPROTO_IP and kind == _IP_RECVERR:
-                    _, origin, icmp_type, code = _EXTENDED_ERROR.unpack_from(data)
+                    _, origin, icmp_type, code, mtu = _EXTENDED_ERROR.unpack_from(data)
                     if origin == _FROM_ICMP:
-                        found.append(Unreachable(IPv4Address(host), icmp_type, code, quoted))
+                        error = Unreachable(IPv4Address(host), icmp_type, code, quoted, port, mtu)
+                        found.append(error)
 
     def send(self, effect: SendDatagram) -> str | None:
         """Send; the kernel's reason if it cannot (no route, interface down), else None."""

@@ -30,6 +30,9 @@ UNREACHABLE_METRIC = 4_000_000
 _ON_LINK = 4  # RTNH_F_ONLINK
 _GRE_KEY_PRESENT = 0x2000
 
+LEAST_PATH_MTU = 552
+"""A smaller one is not believed; the kernel's own limit (net.ipv4.route.min_pmtu)."""
+
 Way = Tunnel | AccessLink
 
 
@@ -45,12 +48,18 @@ class Device:
     name: str
     index: int
     mtu: int
+    """Octets of the largest packet it takes now."""
     gateway: IPv4Address | None = None
     """Next hop of an access link, on the link whatever its address."""
     sending: bool = True
     """False while a tunnel only drains."""
     home_addresses: set[IPv4Address] = field(default_factory=set)
     """Whose packets may come by it."""
+    first_mtu: int = field(init=False)
+    """As the kernel has made it."""
+
+    def __post_init__(self) -> None:
+        self.first_mtu = self.mtu
 
     @property
     def next_hop(self) -> dict[str, Any]:
@@ -139,6 +148,36 @@ class Ways:
             return socket.if_nametoindex(device.name) == device.index
         except OSError:
             return False
+
+    def learn_path_mtu(self, far_end: IPv4Address, port: int, mtu: int) -> Tunnel | None:
+        """A router on the way to a UDP tunnel's far end has dropped a packet that was too big.
+
+        The kernel notes that for tunnels it knows by their real addresses; UDP tunnels it does not.
+
+        :param mtu: octets of an outer packet that would have passed.
+        :returns: the tunnel, if it takes smaller packets from now on.
+        """
+        for tunnel, device in self.tunnels().items():
+            if tunnel.encapsulation is Encapsulation.UDP and (tunnel.remote, tunnel.remote_port) == (
+                far_end,
+                port,
+            ):
+                inner = max(mtu, LEAST_PATH_MTU) - udp_tunnels.OVERHEAD
+                return tunnel if inner < device.mtu and self._set_mtu(device, inner) else None
+        return None
+
+    def forget_path_mtu(self, tunnel: Tunnel) -> bool:
+        """Try the first MTU again: the path may have changed; whether the tunnel is still there."""
+        device = self._devices.get(tunnel)
+        return device is not None and self._set_mtu(device, device.first_mtu)
+
+    def _set_mtu(self, device: Device, mtu: int) -> bool:
+        try:
+            self._netlink.link("set", index=device.index, mtu=mtu)
+        except NetlinkError:  # deleted by hand
+            return False
+        device.mtu = mtu
+        return True
 
     def retire(self, tunnel: Tunnel) -> None:
         """Stop sending by a tunnel; what still arrives is received until :meth:`delete_retired`."""

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import json
+from ipaddress import IPv4Address
 
 import pytest
 
-from agents.effects import RemoveTunnel
+from agents.effects import AddTunnel, RemoveTunnel, SetPaths
 from tests.unit.mobile_node.mobile_node_lab import (
     DOWN,
     EVDO,
@@ -111,3 +112,30 @@ def test_status_is_json() -> None:
     node = registered()
     text = json.dumps(node.machine.status(node.now))
     assert json.loads(text)["bindings"][0]["tunnel"]["local"] == str(WIFI)
+
+
+def test_another_care_of_address_by_order_while_the_old_one_is_used() -> None:
+    node = registered()
+    other = IPv4Address("192.0.3.61")
+    node.change("evdo", up(EVDO, other))
+    assert node.sent == []
+    node.do(node.machine.set_care_of_address(2, other, node.now))
+    request = node.take()
+    assert (request.binding_id, request.care_of_address) == (2, other)
+    node.effects.clear()
+    node.answer(request)
+    assert [e.tunnel.local for e in node.effects if isinstance(e, AddTunnel)] == [other]
+    assert [e.tunnel.local for e in node.effects if isinstance(e, RemoveTunnel)] == [EVDO]
+    assert [type(e) for e in node.effects if isinstance(e, AddTunnel | SetPaths | RemoveTunnel)] == [
+        AddTunnel,
+        SetPaths,
+        RemoveTunnel,
+    ]
+
+
+@pytest.mark.parametrize(("binding_id", "address"), [(9, "192.0.2.61"), (2, "192.0.2.62")])
+def test_a_care_of_address_that_is_not_there_is_refused(binding_id: int, address: str) -> None:
+    node = registered()
+    with pytest.raises(ValueError, match=r"there is no binding 9|evdo has "):
+        node.machine.set_care_of_address(binding_id, IPv4Address(address), node.now)
+    assert node.sent == []
