@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from ipaddress import IPv4Address
 from random import Random
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from agents.daemon.control import Reply
 from agents.daemon.shell import Shell
 from agents.daemon.state_file import StateFile
-from agents.effects import Effect, Instant, InterfaceState, SendDatagram
+from agents.effects import Effect, Instant, InterfaceState, SendDatagram, SetPaths
 from agents.foreign_agent import ForeignAgent
 from agents.foreign_agent_state import ForeignAgentState
 from agents.home_agent import HomeAgent
@@ -23,6 +24,8 @@ from agents.mobile_node import MobileNode
 from agents.mobile_node_state import MobileNodeState
 from agents.settings import ForeignAgentSettings, HomeAgentSettings, MobileNodeSettings
 
+OTHER_END_TIME = 0.1
+"""Seconds in which the other end has made its side of a tunnel, once it has the reply."""
 _DESTINATION_UNREACHABLE = 3
 
 
@@ -50,6 +53,20 @@ class HomeAgentShell(Shell):
     def socket_for(self, effect: SendDatagram) -> ControlSocket:  # noqa: ARG002
         """The only one."""
         return self._control_socket
+
+    def touch_kernel(self, effect: Any) -> None:
+        """As the base class; but where a binding gets another tunnel, its former one is used a little longer.
+
+        The other end makes its own side when it gets the reply: what is sent before comes too early.
+        """
+        if isinstance(effect, SetPaths):
+            self.forget(effect.home_address)
+            if self.kernel.replaces_tunnel(effect):
+                self.kernel.admit(effect)
+                later = partial(super().touch_kernel, effect)
+                self.do_later(effect.home_address, OTHER_END_TIME, later)
+                return
+        super().touch_kernel(effect)
 
 
 class ForeignAgentShell(Shell):

@@ -100,7 +100,8 @@ class Shell(ABC):
         """Why the state file does not hold the latest."""
         self._timers: dict[Hashable, asyncio.TimerHandle] = {}
         self._drains: dict[object, asyncio.TimerHandle] = {}
-        self._path_mtus: dict[Tunnel, asyncio.TimerHandle] = {}
+        self._later: dict[Hashable, asyncio.TimerHandle] = {}
+        """What the kernel must be told after a while."""
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
         self._counters: Counter[str] = Counter()
         self._warnings: deque[float] = deque(maxlen=WARNINGS_PER_SECOND)
@@ -150,7 +151,7 @@ class Shell(ABC):
         finally:
             if self._control is not None:
                 await self._control.close()
-            for handle in (*self._timers.values(), *self._drains.values(), *self._path_mtus.values()):
+            for handle in (*self._timers.values(), *self._drains.values(), *self._later.values()):
                 handle.cancel()
             endpoints: list[ControlSocket | DiscoverySocket] = [*self._sockets, *self._discovery.values()]
             for endpoint in endpoints:
@@ -222,9 +223,9 @@ class Shell(ABC):
                 self._neighbours.pop((address, interface), None)
                 if link_address is not None:
                     self._neighbours[address, interface] = link_address
-                self._touch_kernel(effect)
+                self.touch_kernel(effect)
             case _:
-                self._touch_kernel(effect)
+                self.touch_kernel(effect)
 
     def command(self, request: dict[str, Any]) -> Reply:
         """Answer one request of ``mipctl``; an unknown or malformed one is refused."""
@@ -297,7 +298,8 @@ class Shell(ABC):
         del self._timers[_WRITE_AGAIN]
         self._keep()
 
-    def _touch_kernel(self, effect: Any) -> None:
+    def touch_kernel(self, effect: Any) -> None:
+        """Carry out an effect in the kernel; a refusal is reported."""
         try:
             self.kernel.apply(effect)
         except WayError as error:
@@ -329,15 +331,22 @@ class Shell(ABC):
                 "mtu": error.mtu,
             }
             self._report(Report("path-mtu-learnt", fields))
-            previous = self._path_mtus.get(tunnel)
-            if previous is not None:
-                previous.cancel()
-            loop = asyncio.get_running_loop()
-            self._path_mtus[tunnel] = loop.call_later(PATH_MTU_AGE, self._forget_path_mtu, tunnel)
+            self.do_later(tunnel, PATH_MTU_AGE, lambda: self.kernel.forget_path_mtu(tunnel))
 
-    def _forget_path_mtu(self, tunnel: Tunnel) -> None:
-        del self._path_mtus[tunnel]
-        self.kernel.forget_path_mtu(tunnel)
+    def do_later(self, key: Hashable, seconds: float, action: Callable[[], object]) -> None:
+        """Tell the kernel something after a while, in place of what else waits under this key."""
+        self.forget(key)
+        self._later[key] = asyncio.get_running_loop().call_later(seconds, self._do, key, action)
+
+    def forget(self, key: Hashable) -> None:
+        """Do not do it after all; no error if nothing waits."""
+        waiting = self._later.pop(key, None)
+        if waiting is not None:
+            waiting.cancel()
+
+    def _do(self, key: Hashable, action: Callable[[], object]) -> None:
+        del self._later[key]
+        action()
 
     def _messages(self, discovery: DiscoverySocket) -> None:
         message = discovery.receive()
@@ -356,12 +365,12 @@ class Shell(ABC):
             self._failed("send-failed", control.send(effect), effect.destination)
             return
         # Away from home nobody asks ARP for a mobile node, nor does it ask (RFC 5944 §4.6).
-        self._touch_kernel(SetNeighbour(effect.destination, effect.interface, effect.link_destination))
+        self.touch_kernel(SetNeighbour(effect.destination, effect.interface, effect.link_destination))
         self._failed("send-failed", control.send(effect), effect.destination)
         # For this datagram only: whoever gets a denial must not get a visitor's traffic too.
         fixed = self._neighbours.get((effect.destination, effect.interface))
         if fixed != effect.link_destination:
-            self._touch_kernel(SetNeighbour(effect.destination, effect.interface, fixed))
+            self.touch_kernel(SetNeighbour(effect.destination, effect.interface, fixed))
 
     def _start_timer(self, key: Hashable, at: float) -> None:
         if key in self._timers:

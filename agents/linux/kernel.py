@@ -156,9 +156,7 @@ class Kernel:
             case SetPaths(home_address, paths):
                 self._paths[home_address] = paths
                 self._ways.use(self._links())
-                for path in paths:
-                    if (device := self._ways.get(path.tunnel)) is not None:
-                        device.home_addresses.add(home_address)
+                self._let_in(home_address, paths)
                 self._route(home_address)
                 self._load()
                 if self._role == "mobile-node":
@@ -190,6 +188,21 @@ class Kernel:
                 neighbours.announce(interface, home_address, own)
             case SetNeighbour(address, interface, link_address):
                 neighbours.pin(self._netlink, address, interface, link_address)
+
+    def replaces_tunnel(self, effect: SetPaths) -> bool:
+        """Whether a binding would get another tunnel, and the one it has now can still be used."""
+        now = {path.binding_id: path.tunnel for path in self._paths.get(effect.home_address, ())}
+        moved = [
+            now[path.binding_id]
+            for path in effect.paths
+            if path.tunnel != now.get(path.binding_id, path.tunnel)
+        ]
+        return any((device := self._ways.get(way)) and self._ways.exists(device) for way in moved)
+
+    def admit(self, effect: SetPaths) -> None:
+        """Take packets by these paths from now on, without sending by them yet."""
+        self._let_in(effect.home_address, effect.paths)
+        self._load()
 
     def delete_retired(self, tunnel: Tunnel) -> None:
         """End of a tunnel's drain time."""
@@ -282,6 +295,11 @@ class Kernel:
         pinned = [(path, device) for path, device in usable if path.binding_id == self.pinned]
         # Where bindings share a tunnel, it stands for all of them and there is nothing to choose.
         return pinned or usable
+
+    def _let_in(self, home_address: IPv4Address, paths: Sequence[Path]) -> None:
+        for path in paths:
+            if (device := self._ways.get(path.tunnel)) is not None:
+                device.home_addresses.add(home_address)
 
     def _reroute(self) -> None:
         """Bring routes and rules up to date."""
