@@ -6,7 +6,7 @@ KEEP_OWNER := setup/keep-owner
 # Options for `make aggregate` and `make test`, as in: make aggregate ARGS="--figure 3 --seed 7"
 ARGS ?=
 
-.PHONY: help setup doctor aggregate test test-vagrant lint fuzz clean
+.PHONY: help setup doctor aggregate test test-bare test-vagrant docs lint fuzz clean
 .DEFAULT_GOAL := help
 
 help:
@@ -15,6 +15,8 @@ help:
 	@echo 'make aggregate   set-up, then a quick run of the aggregation experiment (ARGS= passes options)'
 	@echo 'make test        set-up, then all checks and tests (ARGS= passes options to pytest)'
 	@echo 'make fuzz        a million mutated messages against the state machines (ARGS="--messages N --seed N")'
+	@echo 'make docs        the documentation as a site, in build/site'
+	@echo 'make test-bare   the README in a bare Debian, half an hour or more (see tests/bare/run --help)'
 	@echo 'make test-vagrant  the Vagrantfile in a real virtual machine, an hour or more (see tests/vagrant/run --help)'
 	@echo 'make mutants     switch each defence off in a copy of the tree: its attack test must fail'
 	@echo 'make lint        set-up, then the static checks alone'
@@ -39,6 +41,13 @@ lint: setup
 
 test: lint
 	$(KEEP_OWNER) $(PYTHON) -m pytest $(ARGS)
+
+docs: setup
+	$(KEEP_OWNER) $(PYTHON) -m mkdocs build --strict
+
+# Opt-in: makes a Debian with debootstrap; needs root and debootstrap.
+test-bare:
+	tests/bare/run $(ARGS)
 
 # Opt-in: builds a box, starts virtual machines, needs root and programs that set-up does not install.
 test-vagrant:

@@ -47,9 +47,8 @@ def test_help_names_every_option(command: Command) -> None:
 
 def test_each_program_of_an_experiment_is_listed() -> None:
     scripts = {path.name for path in (ROOT / "experiments").glob("*.py") if path.read_text().startswith("#!")}
-    assert scripts == {
-        command.name for command in COMMANDS if command.line[1:2] == (f"experiments/{command.name}",)
-    }
+    listed = {command.name for command in COMMANDS if command.line[1:2] == (f"experiments/{command.name}",)}
+    assert scripts == listed, "an experiment is a line in tools/commands.py and a page in docs/experiments"
 
 
 def test_each_console_script_is_listed() -> None:
@@ -58,7 +57,8 @@ def test_each_console_script_is_listed() -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["doctor", "aggregate", "test", "lint", "fuzz", "clean", "setup", "test-vagrant"]
+    "target",
+    ["doctor", "aggregate", "test", "lint", "fuzz", "clean", "setup", "docs", "test-bare", "test-vagrant"],
 )
 def test_make_help_names_each_target(target: str) -> None:
     assert f"make {target} " in run(["make", "help"]).stdout

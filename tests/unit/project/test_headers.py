@@ -15,7 +15,20 @@ WITHOUT = {
     "setup/requirements.lock",  # made by a program
     "setup/ipmininet.lock",
 }
-PROSE_AND_DATA = {".md", ".png", ".svg", ".pdf", ".json", ".jsonl", ".csv", ".pcap", ".gz", ".txt"}
+PROSE_AND_DATA = {
+    ".md",
+    ".png",
+    ".svg",
+    ".pdf",
+    ".json",
+    ".jsonl",
+    ".csv",
+    ".pcap",
+    ".pcapng",
+    ".patch",
+    ".gz",
+    ".txt",
+}
 
 
 def tracked() -> list[str]:
