@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -336,7 +337,18 @@ def attempt_all(features: Sequence[Feature] = FEATURES) -> list[Outcome]:
     first = attempt(FEATURES[0])
     if first.reason is not None:
         return [first]
-    return [first, *(attempt(feature) for feature in features if feature is not FEATURES[0])]
+    return [first, *(_with_module(feature) for feature in features if feature is not FEATURES[0])]
+
+
+def _with_module(feature: Feature) -> Outcome:
+    """Try a feature; if it fails, once more with its module, which the kernel does not load for everything
+    that asks (``fou`` on Debian's).
+    """
+    outcome = attempt(feature)
+    if outcome.reason is None or feature.module is None or shutil.which("modprobe") is None:
+        return outcome
+    loaded = subprocess.run(["modprobe", "--quiet", feature.module], capture_output=True, check=False)
+    return attempt(feature) if loaded.returncode == 0 else outcome
 
 
 def report(outcomes: Sequence[Outcome], *, as_json: bool = False) -> int:
