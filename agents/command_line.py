@@ -70,13 +70,19 @@ def _start(program: str, settings: Settings) -> int:
     from agents.daemon.shell import Shell, run
     from agents.daemon.state_file import StateFileError
     from agents.linux.kernel import KernelError
+    from agents.linux.privileges import drop_privileges
 
-    def make() -> Shell:
+    def new_shell() -> Shell:
         if isinstance(settings, HomeAgentSettings):
             return HomeAgentShell(settings, Random())
         if isinstance(settings, ForeignAgentSettings):
             return ForeignAgentShell(settings, Random())
         return MobileNodeShell(settings, Random())
+
+    def make() -> Shell:
+        shell = new_shell()
+        drop_privileges()  # nothing is imported from here on, and nothing but the network is touched
+        return shell
 
     try:
         if settings.control_socket is not None:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import shlex
+import stat
 import tomllib
 from pathlib import Path as FilePath
 from typing import Any, TypeVar, get_args
@@ -20,6 +22,7 @@ class SettingsError(ValueError):
         self.problems = problems
 
 
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 AgentSettings = TypeVar("AgentSettings", bound=Model)
 _TABLE: dict[type[Model], str] = {
     HomeAgentSettings: "home_agent",
@@ -45,6 +48,7 @@ def load(path: FilePath, kind: type[AgentSettings]) -> AgentSettings:
     table = _TABLE[kind]
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
+        mode = stat.S_IMODE(path.stat().st_mode)
     except OSError as error:
         raise SettingsError([f"{path}: {error.strerror}"]) from None
     except UnicodeDecodeError:
@@ -54,6 +58,12 @@ def load(path: FilePath, kind: type[AgentSettings]) -> AgentSettings:
     except RecursionError:
         raise SettingsError([f"{path}: is nested too deeply"]) from None
     problems = [f"{path}: [{key}] is unknown; allowed: [{table}]" for key in document if key != table]
+    if mode & _OTHERS:
+        problems.insert(
+            0,
+            f"{path}: holds keys and its mode is {mode:04o}, open to others; "
+            f"mend it with: chmod 600 {shlex.quote(str(path))}",
+        )
     if table not in document:
         raise SettingsError([*problems, f"{path}: [{table}] is missing"])
     try:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -56,6 +57,14 @@ class Agent(Daemon):  # type: ignore[misc]
         places = {"control_socket": str(self.socket), "state_file": self._file("state")}
         table = {**self.options.settings, **places}
         return {self.cfg_filename: tomli_w.dumps({self.TABLE: table})}
+
+    def write(self, cfg: dict[str, str]) -> None:
+        """Write the settings file; it holds keys, so nobody else may read it."""
+        previous = os.umask(0o077)
+        try:
+            super().write(cfg)
+        finally:
+            os.umask(previous)
 
     def has_started(self, node_exec: object = None) -> bool:  # noqa: ARG002 - IPMininet's name
         """Whether the agent answers: it makes its control socket last."""

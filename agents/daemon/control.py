@@ -98,7 +98,8 @@ class ControlServer:
             request = json.loads(line)
         except (ValueError, RecursionError):
             return {"version": VERSION, "error": "the request is not JSON"}
-        if not isinstance(request, dict) or request.get("version") != VERSION:
+        version = request.get("version") if isinstance(request, dict) else None
+        if type(version) is not int or version != VERSION:  # in Python True is 1 too
             return {
                 "version": VERSION,
                 "error": f"this agent speaks version {VERSION} of the control protocol",

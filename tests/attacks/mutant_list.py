@@ -500,4 +500,49 @@ _END_POINTS = (
     ),
 )
 
-MUTANTS = _REPLAY + _REQUESTS + _FOREIGN_AGENT + _MOBILE_NODE + _END_POINTS
+_HYGIENE = (
+    _mutant(
+        "keys are in files that only their owner reads",
+        "agents/settings_file.py",
+        "if mode & _OTHERS:",
+        "if False:",
+        "hygiene.py::test_keys_that_others_can_read",
+    ),
+    _mutant(
+        "keys have no representation",
+        "agents/settings.py",
+        "max_length=64, repr=False)",
+        "max_length=64)",
+        "hygiene.py::test_keys_are_not_shown",
+    ),
+    _mutant(
+        "authenticators are compared in constant time",
+        "agents/wire/authentication.py",
+        "hmac.compare_digest(expected, extension.authenticator)",
+        "expected == extension.authenticator",
+        "hygiene.py::test_authenticators_are_compared_in_constant_time",
+    ),
+    _mutant(
+        "the control socket is its owner's",
+        "agents/daemon/control.py",
+        "os.umask(0o177)",
+        "os.umask(0)",
+        "hygiene.py::test_the_control_socket_by_another_user",
+    ),
+    _mutant(
+        "the control protocol has a version",
+        "agents/daemon/control.py",
+        "if type(version) is not int or version != VERSION:",
+        "if not isinstance(request, dict):",
+        "hygiene.py::test_bad_requests_at_the_control_socket",
+    ),
+    _mutant(
+        "an agent gives its privileges up",
+        "agents/linux/privileges.py",
+        "    _call(libc.capset, header, sets)",
+        "    del header, sets",
+        "hygiene.py::test_an_agent_keeps_the_network_and_nothing_else",
+    ),
+)
+
+MUTANTS = _REPLAY + _REQUESTS + _FOREIGN_AGENT + _MOBILE_NODE + _END_POINTS + _HYGIENE

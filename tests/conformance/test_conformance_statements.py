@@ -54,6 +54,7 @@ def test_b_and_o_are_never_set_together() -> None:
 def test_what_the_file_says_survives_a_restart(tmp_path: Path, line: str, enabled: bool) -> None:
     """Draft §8: every start reads the configured value again, whatever was set meanwhile."""
     file = tmp_path / "home-agent.toml"
+    file.touch(0o600)
     file.write_text(HOME_AGENT_FILE.format(line=line), encoding="utf-8")
     now = Instant(0.0, 0.0)
     for _ in range(2):

@@ -16,6 +16,7 @@ from tests.unit.agents.test_settings import HOME_AGENT, KEY, MOBILE_NODE, change
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
+    (tmp_path / "agent.toml").touch(0o600)
     return tmp_path / "agent.toml"
 
 

@@ -103,6 +103,8 @@ def test_a_refusal_says_why_and_from_where(served: Path) -> None:
         (b"1\n", "this agent speaks version 1"),
         (b'{"command": "echo"}\n', "this agent speaks version 1"),
         (b'{"version": 2, "command": "echo"}\n', "this agent speaks version 1"),
+        (b'{"version": true, "command": "echo"}\n', "this agent speaks version 1"),
+        (b'{"version": 1.0, "command": "echo"}\n', "this agent speaks version 1"),
         (b'{"version": "1", "command": "echo"}\n', "this agent speaks version 1"),
         (b'{"version": null, "command": "echo"}\n', "this agent speaks version 1"),
         (b"x" * (LONGEST_REQUEST + 1000), "a request is one line of at most 65536 octets"),

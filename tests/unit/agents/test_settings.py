@@ -50,7 +50,9 @@ def change(document: dict[str, Any], *changes: tuple[Keys, Any]) -> dict[str, An
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    return tmp_path / "agent.toml"
+    made = tmp_path / "agent.toml"
+    made.touch(0o600)
+    return made
 
 
 def home_agent(file: Path, *changes: tuple[Keys, Any]) -> HomeAgentSettings:

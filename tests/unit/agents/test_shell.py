@@ -336,6 +336,12 @@ def test_a_flood_of_warnings_is_logged_in_part(caplog: pytest.LogCaptureFixture)
     assert shell._counters["denied"] == 500
 
 
+def test_a_flood_of_warnings_leaves_the_events_before_it() -> None:
+    flood = (Report("denied", {"n": n}, warning=True) for n in range(2 * EVENTS_KEPT))
+    shell = performed(Report("bound"), *flood, Report("moved"))
+    assert events(shell) == ["bound", *["denied"] * WARNINGS_PER_SECOND, "moved"]
+
+
 # --- commands ----------------------------------------------------------------------------
 
 

@@ -163,6 +163,7 @@ def test_an_association_stands_once() -> None:
 
 def test_a_file_makes_a_foreign_agent(tmp_path: Path) -> None:
     path = tmp_path / "fa.toml"
+    path.touch(0o600)
     path.write_text(
         "[foreign_agent]\n"
         'care_of_addresses = ["203.0.113.1"]\n'

@@ -21,10 +21,10 @@ def written(folder: Path, node: str, **options: Any) -> tuple[Agent, Path]:
     (_, config) = Figure3(DEFAULT_LINKS, **options).nodeInfo(node)["config"]
     ((kind, parameters),) = config["daemons"]
     daemon = kind(SimpleNamespace(name=node, cwd=str(folder)), **parameters)
-    ((file, text),) = daemon.render(None).items()
-    path = Path(file)
+    rendered = daemon.render(None)
+    (path,) = map(Path, rendered)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    daemon.write(rendered)
     return daemon, path
 
 
