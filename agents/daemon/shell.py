@@ -45,6 +45,7 @@ from agents.settings import PathSelection, Policy
 
 EVENTS_KEPT = 1000
 WARNINGS_PER_SECOND = 10
+"""Logged and kept as events; beyond that they are only counted."""
 DATAGRAMS_TOGETHER = 32
 """Of those that wait: the state is written once for all, and writing takes far longer than deciding."""
 WRITE_AGAIN = 1.0
@@ -397,13 +398,13 @@ class Shell(ABC):
     def _report(self, report: Report) -> None:
         now = self.now()
         self._counters[report.event] += 1
+        if report.warning:
+            if len(self._warnings) >= WARNINGS_PER_SECOND and now.monotonic - self._warnings[0] < 1:
+                return  # a flood must not push out of the list what happened before it
+            self._warnings.append(now.monotonic)
         self._events.append({"time": now.unix, "event": report.event, **report.fields})
         words = " ".join(f"{key}={value}" for key, value in report.fields.items())
-        if not report.warning:
-            _log.info("%s %s", report.event, words)
-        elif len(self._warnings) < WARNINGS_PER_SECOND or now.monotonic - self._warnings[0] >= 1:
-            self._warnings.append(now.monotonic)
-            _log.warning("%s %s", report.event, words)
+        _log.log(logging.WARNING if report.warning else logging.INFO, "%s %s", report.event, words)
 
 
 def run(make: Callable[[], Shell]) -> None:

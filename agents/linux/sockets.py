@@ -20,6 +20,9 @@ _FROM_ICMP = 2
 _IP_TTL = socket.IP_TTL
 _PKTINFO = struct.Struct("=i4s4s")
 _LARGEST = 65_535
+_RECEIVE_BUFFER = 1 << 20
+"""Octets as the kernel counts them, some 1500 datagrams: a burst waits; more would only make all wait."""
+_SO_RCVBUFFORCE = 33
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class ControlSocket:
         :raises OSError: if the port is taken or the interface does not exist.
         """
         self.interface = interface
+        self._names: dict[int, str] = {}
+        """Of interfaces by index, which the kernel does not give twice; to ask costs three system calls."""
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
             if interface is not None:
@@ -57,6 +62,8 @@ class ControlSocket:
             self._socket.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
             self._socket.setsockopt(socket.IPPROTO_IP, _IP_RECVTTL, 1)
             self._socket.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+            with contextlib.suppress(PermissionError):  # without the right it is as large as the system's
+                self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
             self._socket.bind(("", port))
         except OSError:
             self._socket.close()
@@ -81,11 +88,19 @@ class ControlSocket:
             if level == socket.IPPROTO_IP and kind == _IP_PKTINFO:
                 index, _, header_destination = _PKTINFO.unpack(data[: _PKTINFO.size])
                 destination = IPv4Address(header_destination)
-                with contextlib.suppress(OSError):  # the interface may be gone already
-                    interface = socket.if_indextoname(index)
+                interface = self._name(index) or interface
             elif level == socket.IPPROTO_IP and kind == _IP_TTL:
                 ttl = int.from_bytes(data[:4], "little")
         return Datagram(payload, IPv4Address(host), port, destination, interface, ttl)
+
+    def _name(self, index: int) -> str:
+        name = self._names.get(index)
+        if name is None:
+            try:
+                name = self._names[index] = socket.if_indextoname(index)
+            except OSError:  # the interface is gone already
+                return ""
+        return name
 
     def errors(self) -> list[Unreachable]:
         """The ICMP errors that came for datagrams sent by this socket."""
