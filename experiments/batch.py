@@ -216,6 +216,9 @@ class Batch:
         source, target, sender, receiver = ends_of(self._plan.direction)
         folder = self._raw / name
         folder.mkdir()
+        # Addresses of the inner packet: each is caught once, at the mobile node where it leaves its
+        # tunnel, or bare behind a foreign agent.
+        wanted = f"ip host {source} and ip host {target} and port {PORT}"
         marks: list[dict[str, int]] = []
         edges: list[int] = []
         samples = [self._counters()]
@@ -235,9 +238,7 @@ class Batch:
         try:
             with ExitStack() as stack:
                 captures = [
-                    stack.enter_context(
-                        Capture(self._net[node], (source, target), PORT, folder / f"{side}.pcap")
-                    )
+                    stack.enter_context(Capture(self._net[node], wanted, folder / f"{side}.pcap"))
                     for side, node in (("sender", sender), ("receiver", receiver))
                     if capture
                 ]

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Captures at both ends of a measurement, inside the lab kernel. They are read outside.
 
-Headers only, on all interfaces of a node. The addresses are those of the inner packet, so each packet
-is caught once: at the mobile node where it leaves its tunnel, or bare behind a foreign agent.
+Headers only, on all interfaces of a node.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import re
 import signal
 import subprocess
 import time
-from ipaddress import IPv4Address
 from pathlib import Path
 
 from topologies.network import LabNode
@@ -32,28 +30,15 @@ class CaptureFailedError(RuntimeError):
 class Capture:
     """tcpdump on one node. Leaving the context ends it without a word."""
 
-    def __init__(
-        self, node: LabNode, between: tuple[IPv4Address, IPv4Address], port: int, file: Path
-    ) -> None:
-        """Start to capture what goes between two addresses from or to ``port``.
+    def __init__(self, node: LabNode, wanted: str, file: Path) -> None:
+        """Start to capture what matches ``wanted``, an expression of pcap-filter(7).
 
         :raises CaptureFailedError: if it does not start.
         """
         self._node = node
         self._log = file.with_suffix(".log")
-        wanted = f"ip host {between[0]} and ip host {between[1]} and port {port}"
-        command = [
-            "tcpdump",
-            "-i",
-            "any",
-            "-y",
-            "LINUX_SLL2",
-            "--time-stamp-precision=nano",
-            "-n",
-            "-Z",
-            "root",
-        ]
-        command += ["-s", str(SNAP_LENGTH), "-B", str(_BUFFER_KIB), "-w", str(file), wanted]
+        command = ["tcpdump", "-i", "any", "-y", "LINUX_SLL2", "--time-stamp-precision=nano", "-n"]
+        command += ["-Z", "root", "-s", str(SNAP_LENGTH), "-B", str(_BUFFER_KIB), "-w", str(file), wanted]
         with open(self._log, "wb") as log:
             self._process = node.popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = time.monotonic() + _START_LIMIT

@@ -19,10 +19,10 @@ for each access network, 203.0.113.0/24 the rest.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ipmininet.iptopo import IPTopo
 
@@ -90,8 +90,13 @@ class Figure(IPTopo):  # type: ignore[misc]
         policy: Policy = Policy.PER_FLOW,
         weights: Weights = Weights.EQUAL,
         encapsulation: Encapsulation = Encapsulation.IPIP,
+        mobile_node: Mapping[str, Any] | None = None,
         **params: object,
     ) -> None:
+        """Describe the figure.
+
+        :param mobile_node: settings of the mobile node that differ from its defaults.
+        """
         self.links_of_figure = tuple(links)
         self._networks = tuple(
             _Network(
@@ -114,6 +119,7 @@ class Figure(IPTopo):  # type: ignore[misc]
         )
         self.policy = policy
         self.weights = weights
+        self.mobile_node_settings = mobile_node
         self.encapsulation = self.ENCAPSULATION or encapsulation
         super().__init__(**params)
 
@@ -161,6 +167,7 @@ class Figure(IPTopo):  # type: ignore[misc]
                 encapsulation=self.encapsulation,
                 uplink=edge.node,
                 behind_nat=edge is not INTERNET,
+                mobile_node=self.mobile_node_settings,
             )
         )
         super().build(*args, **kwargs)

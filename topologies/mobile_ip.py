@@ -129,13 +129,16 @@ class MobileIPDomain(Overlay):  # type: ignore[misc]
         encapsulation: Encapsulation = Encapsulation.IPIP,
         uplink: str = "internet",
         behind_nat: bool = False,
+        mobile_node: Mapping[str, Any] | None = None,
     ) -> None:
         """Describe the domain of the nodes ``ha``, ``mn`` and, with a site, ``fa``.
 
         :param uplink: the node at the other end of the foreign agent's link towards the home agent.
+        :param mobile_node: settings of the mobile node that differ from its defaults.
         :param behind_nat: all but the home agent are; without a NAT, UDP tunnels are forced (RFC 3519 F).
         """
         self._encapsulation = encapsulation
+        self._mobile_node = mobile_node or {}
         self._uplink = uplink
         self._udp = encapsulation is Encapsulation.UDP
         self._udp_forced = self._udp and not behind_nat
@@ -198,6 +201,7 @@ class MobileIPDomain(Overlay):  # type: ignore[misc]
             "path_selection": self._selection,
             "home_link": "home",
             "interface": [self._access_settings(access) for access in accesses],
+            **self._mobile_node,
         }
 
     def _access_settings(self, access: Access) -> dict[str, Any]:
