@@ -18,9 +18,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from experiments import figures
+from experiments import figures, signalling_figures
 from experiments.store import StoreError
-from experiments.stored import read_distributions, read_summary
+from experiments.stored import experiment_of, read_distributions, read_signalling, read_summary
 
 OK, USAGE = 0, 2
 
@@ -32,12 +32,31 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
+def _aggregate(folder: Path) -> list[Path]:
+    return figures.aggregate(read_summary(folder), read_distributions(folder), folder / "figures")
+
+
+def _signalling(folder: Path) -> list[Path]:
+    return signalling_figures.draw(read_signalling(folder), folder / "figures")
+
+
+_DRAWN_BY = {"aggregate": _aggregate, "signalling": _signalling}
+
+
+def draw(folder: Path) -> list[Path]:
+    """Draw all figures of the result in a folder.
+
+    :raises StoreError: if there is none, or one that cannot be drawn.
+    """
+    return _DRAWN_BY[experiment_of(folder, tuple(_DRAWN_BY))](folder)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; its exit code."""
     folder: Path = parser().parse_args(argv).result
     console = Console(stderr=True, highlight=False)
     try:
-        paths = figures.aggregate(read_summary(folder), read_distributions(folder), folder / "figures")
+        paths = draw(folder)
     except StoreError as error:
         console.print(f"plot: {error}", markup=False, soft_wrap=True)
         return USAGE

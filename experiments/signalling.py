@@ -142,7 +142,7 @@ class Signalling(Experiment[SignallingPlan]):
         try:
             runs = [{**run, **count(folder / "raw" / CAPTURE, *run["window"])} for run in outcome["runs"]]
         except CaptureError as error:
-            return {**outcome, "problem": str(error).replace(str(folder), folder.name)}
+            return {**outcome, "runs": [], "problem": str(error).replace(str(folder), folder.name)}
         return {**outcome, "runs": runs}
 
     def summarise(self, command: Command[SignallingPlan], lab: Lab, outcomes: Outcomes) -> dict[str, Any]:

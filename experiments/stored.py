@@ -94,6 +94,40 @@ class _Distributions(_Model):
     cells: list[_Distribution]
 
 
+class _SignallingCell(_Model):
+    bindings: int = Field(ge=1)
+    renewal: Literal["individual", "bulk"]
+    messages_per_hour: _Stat | None
+    octets_per_hour: _Stat | None
+
+
+class _SignallingSummary(_Model):
+    experiment: Literal["signalling"]
+    cells: list[_SignallingCell]
+
+
+def experiment_of(folder: Path, known: tuple[str, ...]) -> str:
+    """The experiment of the result in a folder.
+
+    :raises StoreError: if it holds none, or one that is not ``known``.
+    """
+    document = _read(folder / "summary.json", _Model, "a summary of a result")
+    name = document.get("experiment")
+    if name not in known:
+        raise StoreError(
+            f"{folder / 'summary.json'}: is a result of {name!r}; what can be drawn is {', '.join(known)}"
+        )
+    return str(name)
+
+
+def read_signalling(folder: Path) -> dict[str, Any]:
+    """The summary of a ``signalling`` result.
+
+    :raises StoreError: naming the file and what is wrong with it.
+    """
+    return _read(folder / "summary.json", _SignallingSummary, "a summary of a result")
+
+
 def read_distributions(folder: Path) -> dict[str, Any]:
     """The ``distributions.json`` of a result folder.
 

@@ -10,7 +10,7 @@ from functools import partial
 
 from agents import command_line as agent
 from agents import mipctl
-from experiments import aggregate, arguments, plot
+from experiments import aggregate, arguments, plot, signalling
 from topologies import command_line as topologies
 from topologies import doctor
 
@@ -39,6 +39,12 @@ COMMANDS = (
         ("python", "experiments/aggregate.py"),
         "Measure how well tunnels add up",
         partial(arguments.parser, aggregate.__doc__ or ""),
+    ),
+    Command(
+        "signalling.py",
+        ("python", "experiments/signalling.py"),
+        "Count registration messages against bindings",
+        signalling.parser,
     ),
     Command(
         "plot.py",
