@@ -39,6 +39,7 @@ for name in cn ha fa; do ip netns exec $name sysctl -qw net.ipv4.ip_forward=1; d
 # agent NAME ROLE, as the unit starts it
 agent() {
     sed "s|/run/mip4/|$work/|; s|/var/lib/mip4/|$work/|" "$settings/$2.toml" >"$work/$2.toml"
+    chmod 600 "$work/$2.toml"           # it holds a key
     ip netns exec "$1" setpriv --bounding-set=-all,+net_admin,+net_raw,+net_bind_service --no-new-privs \
         "mip-$2" --config "$work/$2.toml" &
     agents="$agents $!"
