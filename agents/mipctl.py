@@ -30,7 +30,7 @@ _BINDING_COLUMNS = (
 )  # fmt: skip
 _TUNNEL_COLUMNS = (
     "device", "alias", "encapsulation", "local", "remote", "remote_port", "mtu", "state", "sent_packets",
-    "received_packets",
+    "sent_octets", "received_packets", "received_octets",
 )  # fmt: skip
 
 
@@ -73,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     for name, words in (
         ("status", "state, counters and settings"),
         ("bindings", "the binding table, or the mobile node's registrations"),
-        ("tunnels", "tunnel devices with their counters"),
+        ("tunnels", "tunnel devices with their counters, and what was dropped, by reason"),
         ("events", "what happened lately"),
     ):
         command = commands.add_parser(name, help=words)
@@ -146,7 +146,10 @@ def _show(socket: Path, arguments: argparse.Namespace, console: Console) -> None
         document = ask(socket, "status")
         rows = document["devices" if arguments.command == "tunnels" else "bindings"]
     if arguments.json:
-        shown = document if arguments.command == "status" else rows
+        shown = {
+            "status": document,
+            "tunnels": {"tunnels": rows, "drops": document.get("drops", {})},
+        }.get(arguments.command, rows)
         console.print_json(json.dumps(shown)) if console.is_terminal else print(json.dumps(shown))  # noqa: T201
     elif arguments.command == "status":
         for key, value in document.items():
@@ -157,8 +160,12 @@ def _show(socket: Path, arguments: argparse.Namespace, console: Console) -> None
             moment = datetime.fromtimestamp(row.pop("time"), UTC).strftime("%H:%M:%S.%f")[:-3]
             name = row.pop("event")
             console.print(moment, name, *(f"{k}={v}" for k, v in row.items()), highlight=False)
+    elif arguments.command == "tunnels":
+        _table(rows, _TUNNEL_COLUMNS, console)
+        drops = [{"dropped": reason, "packets": count} for reason, count in document["drops"].items()]
+        _table(drops, ("dropped", "packets"), console)
     else:
-        _table(rows, _TUNNEL_COLUMNS if arguments.command == "tunnels" else _BINDING_COLUMNS, console)
+        _table(rows, _BINDING_COLUMNS, console)
 
 
 def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str], console: Console) -> None:

@@ -29,7 +29,17 @@ STATUS: dict[str, Any] = {
         },
         {"home_address": "198.51.100.10", "binding_id": None, "care_of_address": "192.0.2.34"},
     ],
-    "devices": [{"device": "mip1", "alias": "[/wifi]", "encapsulation": "ipip", "mtu": 1480}],
+    "devices": [
+        {
+            "device": "mip1",
+            "alias": "[/wifi]",
+            "encapsulation": "ipip",
+            "mtu": 1480,
+            "sent_packets": 12,
+            "sent_octets": 3456,
+        }
+    ],
+    "drops": {"unknown-end-point": 77, "truncated": 0},
 }
 EVENTS = [{"time": 1_767_225_600.125, "event": "request-denied", "code": 133, "reason": "[/late]"}]
 
@@ -145,7 +155,7 @@ def test_bad_usage_asks_nothing(agent: Agent, monkeypatch: pytest.MonkeyPatch, w
     [
         ("status", STATUS),
         ("bindings", STATUS["bindings"]),
-        ("tunnels", STATUS["devices"]),
+        ("tunnels", {"tunnels": STATUS["devices"], "drops": STATUS["drops"]}),
         ("events", EVENTS),
     ],
 )
@@ -172,10 +182,14 @@ def test_what_people_see(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     assert "interface" not in table  # nobody has one
     assert " - " in table  # the binding without an identifier
     assert run(monkeypatch, "tunnels") == 0
-    assert "[/wifi]" in capsys.readouterr().out
+    table, drops = capsys.readouterr().out.split("dropped")
+    assert "[/wifi]" in table
+    assert "sent octets" in table
+    assert "3456" in table
+    assert ("unknown-end-point │ 77" in drops, "truncated         │ 0" in drops) == (True, True)
     assert run(monkeypatch, "status") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines == [f"{key}: {STATUS[key]}" for key in ("role", "policy", "note")]
+    assert lines == [f"{key}: {STATUS[key]}" for key in ("role", "policy", "note", "drops")]
     assert run(monkeypatch, "events") == 0
     assert capsys.readouterr().out.strip() == "00:00:00.125 request-denied code=133 reason=[/late]"
 
