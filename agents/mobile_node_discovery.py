@@ -205,7 +205,9 @@ class AgentDiscovery:
         current = next((agent for agent in fit if agent.address == self.preferred), None)
         if current is not None and not self._moved_from(current):
             return current
-        others = [a for a in fit if a is not current and not a.flags & AdvertisementFlags.B]
+        # Who was heard before the current one is no better, and would be left for it again at once.
+        last = -math.inf if current is None else current.heard
+        others = [a for a in fit if a.heard > last and not a.flags & AdvertisementFlags.B]
         return max(others, key=lambda agent: agent.heard, default=current)
 
     def _moved_from(self, current: Agent) -> bool:

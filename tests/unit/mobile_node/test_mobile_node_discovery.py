@@ -221,3 +221,22 @@ def test_link_down_forgets_the_agent() -> None:
     seen = node.accept_all()
     assert seen[-1].binding_id == 1
     assert node.machine.registered
+
+
+def test_an_agent_heard_earlier_is_not_moved_back_to() -> None:
+    """A third one that takes no mobile nodes shows that both are of another network."""
+    node = visitor()
+    node.change("wifi", up())
+    node.hear(advertisement(care_of=[OTHER_CARE_OF], router=OTHER_AGENT, prefix=24), source=OTHER_AGENT)
+    node.sent.clear()
+    node.advance(0.1)
+    node.hear(advertisement(router=FOREIGN_AGENT, prefix=24))
+    node.change("wifi", up())
+    node.advance(6)
+    elsewhere = advertisement(care_of=[], router=IPv4Address("203.0.113.1"), prefix=24)
+    node.hear(elsewhere, source=IPv4Address("203.0.113.1"))
+    node.sent.clear()
+    for _ in range(3):
+        assert node.do(node.machine.timer("none", node.now)) == []
+        node.advance(0.9)
+    assert len({request.packet.destination for request in node.sent}) <= 1
