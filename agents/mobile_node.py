@@ -33,6 +33,7 @@ from agents.effects import (
 from agents.kept_state import KeptSetting
 from agents.mobile_node_departures import Departure, depart_all, depart_on_stop, depart_one
 from agents.mobile_node_discovery import AgentDiscovery
+from agents.mobile_node_keepalive import Keepalives
 from agents.mobile_node_link import Link
 from agents.mobile_node_outbox import Outbox
 from agents.mobile_node_paths import PathTable, Way
@@ -78,6 +79,7 @@ class MobileNode:
             self._discoveries[settings.home_link] = AgentDiscovery(settings.home_agent, True, random)
         self._requests = Requests(settings, random)
         self._registrations = Registrations(settings, self._links, self._requests, self._outbox)
+        self._keepalives = Keepalives(self._links.values(), self._outbox)
         self._paths = PathTable(settings.home_address, settings.path_selection.weights)
         self._home: Home | None = None
         self._wake = math.inf
@@ -341,6 +343,7 @@ class MobileNode:
             self._outbox.emit(*self._paths.update(self._ways()))
         if not self._stopped:
             self._registrations.transmit(now)
+            self._keepalives.transmit(now.monotonic)
             self._set_timer(now.monotonic)
         return self._outbox.flush()
 
@@ -423,7 +426,7 @@ class MobileNode:
             deadlines += [
                 at for at in (d.home_since + HOME_DEBOUNCE for d in self._discoveries.values()) if at > now
             ]
-        deadline = min(self._registrations.deadline(), *deadlines)
+        deadline = min(self._registrations.deadline(), self._keepalives.deadline(), *deadlines)
         if self._stopping:
             deadline = min(deadline, self._stop_at)
         if deadline == self._wake:

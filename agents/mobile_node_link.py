@@ -71,6 +71,7 @@ class Binding:
     renewal: float
     keepalive: int | None = None
     """Seconds between keepalives of a UDP tunnel (RFC 3519 §4.9)."""
+    next_keepalive: float = math.inf
 
     @property
     def renewed_in_bulk(self) -> bool:
@@ -387,6 +388,7 @@ class Link:
             expires=_end(sent, granted),
             renewal=self._renewal(sent, granted),
             keepalive=keepalive,
+            next_keepalive=math.inf if keepalive is None else sent + keepalive,
         )
         self.failures = self.silent = self.mismatches = 0
         self.due = self.binding.renewal

@@ -56,6 +56,9 @@ TYPE = 127
 """Of the Multiple Tunnel Request."""
 
 
+_TUNNEL_DATA = b"\x04"
+
+
 def up(*addresses: IPv4Address | str) -> InterfaceState:
     """An interface with carrier and these addresses."""
     return InterfaceState(True, tuple(IPv4Interface(f"{address}/24") for address in addresses), "02::1")
@@ -225,6 +228,8 @@ class Lab:
     neighbours: dict[tuple[IPv4Address, str], str] = field(default_factory=dict)
     sent: list[Request] = field(default_factory=list)
     solicited: list[tuple[float, SendIcmp]] = field(default_factory=list)
+    tunnelled: list[tuple[float, SendDatagram]] = field(default_factory=list)
+    """Keepalives."""
     reports: list[Report] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
     broadcasts: list[ReceiveBroadcasts] = field(default_factory=list)
@@ -239,6 +244,8 @@ class Lab:
         self.effects = effects
         for effect in effects:
             match effect:
+                case SendDatagram(payload) if payload[:1] == _TUNNEL_DATA:
+                    self.tunnelled.append((self.time, effect))
                 case SendDatagram():
                     self.sent.append(read(effect, self.time))
                 case SendIcmp():

@@ -8,7 +8,9 @@ import struct
 import pytest
 
 from agents.effects import Encapsulation, Tunnel
+from agents.home_agent_keepalive import keepalive_addresses
 from tests.unit.mobile_node.mobile_node_lab import (
+    DOWN,
     HOME,
     HOME_AGENT,
     WIFI,
@@ -120,6 +122,31 @@ def test_keepalive_interval(interval: int, keepalive: int) -> None:
     node.start("wifi")
     node.answer(node.take(), extensions=struct.pack("!BBBBHH", 44, 6, 0, 0, 0, interval))
     assert node.row("wifi")["keepalive"] == keepalive
+
+
+def test_keepalives_in_a_long_lived_udp_tunnel() -> None:
+    node = lab(interface("wifi", 1, encapsulation="udp"), udp_lifetime=1000)
+    node.start("wifi")
+    node.answer(node.take(), extensions=struct.pack("!BBBBHH", 44, 6, 0, 0, 0, 100))
+    begun = node.time
+    node.advance(450)  # renewed at 500 at the earliest
+    assert [round(time - begun) for time, _ in node.tunnelled] == [100, 200, 300, 400]
+    _, sent = node.tunnelled[0]
+    assert (sent.source, sent.source_port, sent.interface) == (WIFI, 434, "wifi")
+    assert (sent.destination, sent.destination_port) == (HOME_AGENT, 434)
+    assert keepalive_addresses(sent.payload) == (HOME, HOME_AGENT)
+    node.change("wifi", DOWN)
+    node.advance(450)
+    assert len(node.tunnelled) == 4
+
+
+def test_renewals_stand_in_for_keepalives() -> None:
+    node = lab(interface("wifi", 1, encapsulation="udp"))
+    node.start("wifi")
+    for _ in range(10):
+        node.answer(node.wait(), extensions=struct.pack("!BBBBHH", 44, 6, 0, 0, 0, 100))
+    assert node.time > 200
+    assert node.tunnelled == []
 
 
 def test_no_udp_without_the_home_agents_protected_assent() -> None:
