@@ -75,8 +75,9 @@ class _Slot:
         self.limit = self.begun + wall_limit(batch)
         guest = lab.guest_kernel is not None
         seen = GUEST_FOLDER if guest else folder
-        # On the host, several runs may stand side by side: each has its own.
-        working = WORKING_FOLDER if guest else WORKING_FOLDER.with_name(f"mip4-{folder.parent.parent.name}")
+        # On the host, several runs and batches may stand side by side: each has its own.
+        own = f"mip4-{folder.parent.parent.name}-{folder.name}"
+        working = WORKING_FOLDER if guest else WORKING_FOLDER.with_name(own)
         self.running: Running = lab.start(
             Job(
                 argv=[

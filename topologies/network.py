@@ -27,8 +27,9 @@ from ipmininet.utils import L3Router
 from topologies.links import Shaper
 from topologies.namespaces import Namespace
 
-DAEMON_START_LIMIT = 20.0
-"""Seconds of network time a daemon may take until it says it has started."""
+DAEMON_START_LIMIT = 120.0
+"""Seconds of network time a daemon may take until it says it has started: one, or many times more on this
+machine's own kernel if that machine is emulated. One that ends is noticed at once."""
 DAEMON_END_LIMIT = 5.0
 """Seconds of network time a daemon may take to end."""
 _NODE_SYSCTLS: Mapping[str, str | int] = {

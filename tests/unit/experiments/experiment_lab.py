@@ -157,7 +157,7 @@ class FakeLab:
     kernel = "guest"
     kernel_key = "fake-key"
     clock = Clock.VIRTUAL
-    guest_kernel = SimpleNamespace(key="fake-key")
+    guest_kernel: SimpleNamespace | None = SimpleNamespace(key="fake-key")
 
     def __init__(self, behaviour: Behaviour) -> None:
         self._behaviour = behaviour
@@ -169,7 +169,9 @@ class FakeLab:
     def start(self, job: Job, *, seed: int | None = None, wall_limit: float | None = None) -> FakeRunning:
         """As :meth:`topologies.lab.lab.Lab.start`."""
         assert wall_limit is None  # the runner has its own
-        code = self._behaviour(job.folders[0].source, job)
+        # Without a guest the job gets the folder itself.
+        folder = job.folders[0].source if self.guest_kernel is not None else Path(job.argv[-2])
+        code = self._behaviour(folder, job)
         self.started.append((job, seed))
         return FakeRunning(self, job, code)
 
