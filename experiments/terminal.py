@@ -85,6 +85,19 @@ def _said(step: Step) -> str:
     return f"{step.batch.name}: {step.what}" + (f"  [dim]{rates} Mbit/s[/dim]" if rates else "")
 
 
+def print_table(console: Console, table: Table) -> None:
+    """A table that fits; on a narrower terminal its rows as paragraphs, so that no number is cut off."""
+    if console.measure(table, options=console.options.update(width=1000)).maximum <= console.width:
+        console.print(table)
+        return
+    headings = [str(column.header).strip() for column in table.columns]
+    longest = max(len(heading) for heading in headings)
+    for row in zip(*(column.cells for column in table.columns), strict=True):
+        for heading, cell in zip(headings, row, strict=True):
+            console.print(f"{heading:<{longest}}  {cell}", markup=False, soft_wrap=True)
+        console.print()
+
+
 def results(console: Console, summary: Mapping[str, Any]) -> None:
     """The table of a summary; rates in Mbit/s."""
     cells = summary["cells"]
@@ -110,7 +123,7 @@ def results(console: Console, summary: Mapping[str, Any]) -> None:
             f"{cell['efficiency']['mean']:.3f}" if goodput else "-",
             "-" if None in shares else "/".join(f"{100 * share:.0f}" for share in shares),
         )
-    console.print(table)
+    print_table(console, table)
     if not summary["valid"]:
         console.print("INVALID: at least one batch failed; it takes no part in the numbers")
 

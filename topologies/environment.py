@@ -25,6 +25,10 @@ def continue_as(module: str) -> None:
             f"  mend it with:  cd {shlex.quote(str(ROOT))} && make setup\n"
         )
         sys.exit(USAGE)
+    encoding = sys.stdout.encoding or ""
+    if encoding.lower().replace("-", "") != "utf8":
+        # The terminal's, which the next line hides; what it does not have becomes a question mark.
+        os.environ["PYTHONIOENCODING"] = f"{encoding}:replace"
     os.environ["LC_ALL"] = "C.UTF-8"  # the environment's own files name the checkout, accents and all
     os.environ["PYTHONPATH"] = str(ROOT)  # found even when the checkout was moved
     os.execv(PYTHON, [str(PYTHON), "-P", "-m", module, *sys.argv[1:]])
