@@ -79,7 +79,7 @@ class MobileNode:
             self._discoveries[settings.home_link] = AgentDiscovery(settings.home_agent, True, random)
         self._requests = Requests(settings, random)
         self._registrations = Registrations(settings, self._links, self._requests, self._outbox)
-        self._keepalives = Keepalives(self._links.values(), self._outbox)
+        self._keepalives = Keepalives(self._links, self._outbox)
         self._paths = PathTable(settings.home_address, settings.path_selection.weights)
         self._home: Home | None = None
         self._wake = math.inf

@@ -8,7 +8,7 @@ none is sent at all. They are sent whether or not data was: the kernel carries d
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Mapping
 
 from agents.effects import MOBILE_IP_PORT, SendDatagram
 from agents.mobile_node_link import Link
@@ -21,14 +21,14 @@ _SEQUENCE_BITS = 0xFFFF
 class Keepalives:
     """Sends what keeps the mappings of the links' UDP tunnels alive."""
 
-    def __init__(self, links: Collection[Link], outbox: Outbox) -> None:
+    def __init__(self, links: Mapping[str, Link], outbox: Outbox) -> None:
         self._links = links
         self._outbox = outbox
         self._sequence = 0
 
     def transmit(self, now: float) -> None:
         """Send those that are due."""
-        for link in self._links:
+        for link in self._links.values():
             binding = link.binding
             if binding is None or binding.keepalive is None or now < binding.next_keepalive:
                 continue
@@ -45,4 +45,7 @@ class Keepalives:
 
     def deadline(self) -> float:
         """When the next one is due."""
-        return min((k.binding.next_keepalive for k in self._links if k.binding is not None), default=math.inf)
+        return min(
+            (k.binding.next_keepalive for k in self._links.values() if k.binding is not None),
+            default=math.inf,
+        )
