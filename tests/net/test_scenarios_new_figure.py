@@ -17,17 +17,6 @@ from topologies.lab.lab import Lab
 pytestmark = pytest.mark.net
 
 FIFTH_CARE_OF_ADDRESS = "192.0.2.130"
-FIGURE = '''# SPDX-License-Identifier: GPL-2.0-or-later
-"""Two links behind a foreign agent, two direct."""
-
-from topologies.figure import Figure
-
-
-class Figure7(Figure):
-    """WiFi and LTE lead to the foreign agent."""
-
-    BEHIND_FOREIGN_AGENT = frozenset({"wifi", "lte"})
-'''
 
 
 def test_a_fifth_link(lab: Lab, tmp_path: Path) -> None:
@@ -45,11 +34,11 @@ def test_a_figure_is_one_more_file(tmp_path: Path) -> None:
     for folder in ("agents", "topologies", "setup"):
         shutil.copytree(ROOT / folder, checkout / folder, ignore=shutil.ignore_patterns("__pycache__"))
     (checkout / ".venv").symlink_to(ROOT / ".venv")
-    (checkout / "topologies" / "figure7.py").write_text(FIGURE)
+    shutil.copy(ROOT / "docs/examples/figure7.py", checkout / "topologies")
     words = ("7", "--exec", "ha", "mipctl", "status", "--json")
     ended = topologies(checkout, *words, root=checkout)
     assert ended.code == 0, ended.stderr
     status = json.loads(ended.stdout)
-    assert sorted(row["binding_id"] for row in status["bindings"]) == [1, 2, 3, 4]
+    assert sorted(row["binding_id"] for row in status["bindings"]) == [1, 2, 3, 4, 5]
     remotes = {row["remote"] for row in status["tunnels"]}
-    assert remotes == {FOREIGN_AGENT, CO_LOCATED["evdo"], CO_LOCATED["wimax"]}
+    assert remotes == {FOREIGN_AGENT, CO_LOCATED["evdo"], CO_LOCATED["wimax"], FIFTH_CARE_OF_ADDRESS}

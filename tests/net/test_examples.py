@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The examples in the documentation, run as it says."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.net.guests import WALL_LIMIT, in_guest, topologies
+from topologies.lab.guest_kernel import ROOT
+from topologies.lab.lab import Lab
+
+EXAMPLES = ROOT / "docs/examples"
+ROUND_TRIPS = {"wifi": 10.1, "evdo": 80.8, "wimax": 50.3, "lte": 30.1}
+"""Milliseconds: twice the links' delays, and the time a ping takes on the slower ones."""
+
+
+@pytest.mark.usefixtures("lab")
+def test_a_policy_of_ones_own(tmp_path: Path) -> None:
+    checkout = tmp_path / "checkout"
+    for folder in ("agents", "topologies", "setup"):
+        shutil.copytree(ROOT / folder, checkout / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (checkout / ".venv").symlink_to(ROOT / ".venv")
+    subprocess.run(["git", "apply", str(EXAMPLES / "best-only.patch")], cwd=checkout, check=True)
+    script = "for i in 1 2 3 4 5; do ping -c 1 198.51.100.10; done"
+    words = ("3", "--policy", "best-only", "--weights", "bandwidth", "--exec", "cn", "sh", "-c", script)
+    ended = topologies(checkout, *words, root=checkout)
+    assert ended.code == 0, ended.stderr
+    times = [float(time) for time in re.findall(r"time=([\d.]+) ms", ended.stdout)]
+    assert times == pytest.approx([ROUND_TRIPS["lte"]] * 5, abs=0.5)  # each ping is a flow: all by LTE
+
+
+@pytest.mark.usefixtures("lab")
+def test_an_experiment_of_ones_own() -> None:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / "round_trips.py"), "3"],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=WALL_LIMIT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = re.findall(r"(\w+) +│ +([\d.]+) +│ +(\d) of 5", done.stdout)
+    assert {link: float(mean) for link, mean, _ in rows} == pytest.approx(ROUND_TRIPS, abs=0.5)
+    assert {answered for _, _, answered in rows} == {"5"}
+
+
+def test_an_ipmininet_script_of_ones_own(lab: Lab, tmp_path: Path) -> None:
+    ended = in_guest(lab, tmp_path, "env", f"PYTHONPATH={ROOT}", "python", str(EXAMPLES / "own_network.py"))
+    assert ended.code == 0, ended.stderr
+    assert "2 packets transmitted, 2 received" in ended.stdout
+    assert re.findall(r"binding (\d) care-of address ([\d.]+)", ended.stdout) == [
+        ("1", "192.0.2.1"), ("2", "192.0.2.33"), ("3", "192.0.2.65"), ("4", "192.0.2.97")
+    ]  # fmt: skip
+
+
+def test_the_agents_outside_mininet(lab: Lab, tmp_path: Path) -> None:
+    # The sample settings and the rights of the systemd units.
+    ended = in_guest(lab, tmp_path, "sh", "-c", f"cd '{ROOT}' && sh docs/examples/three_machines.sh")
+    assert ended.code == 0, ended.stderr
+    assert "2 packets transmitted, 2 received" in ended.stdout
+    assert {"203.0.113.34", "192.0.2.98"} <= set(re.findall(r"peer ([\d.]+)", ended.stdout))
+    assert ended.stderr.strip() == ""
+
+
+@pytest.mark.usefixtures("lab")
+def test_the_captures_can_be_taken_again(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "docs/captures/capture.sh", tmp_path)
+    ended = topologies(tmp_path, "3", "--exec", "mn", "sh", "capture.sh", "figure3")
+    assert ended.code == 0, ended.stderr
+    seen = [signalling(path) for path in (tmp_path / "figure3.pcapng", ROOT / "docs/captures/figure3.pcapng")]
+    assert len(seen[0]) > 15
+    assert seen[0] == seen[1]
+
+
+def signalling(capture: Path) -> list[str]:
+    """Who says what to whom, of each control message, in order and without times and authenticators."""
+    fields = ["frame.interface_name", "ip.src", "ip.dst", "mip.type", "mip.coa", "mip.life", "mip.code"]
+    return subprocess.run(
+        ["tshark", "-r", str(capture), "-Y", "mip", "-T", "fields", *(w for f in fields for w in ("-e", f))],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
