@@ -18,6 +18,11 @@ class Mutant:
     tests: tuple[str, ...]
     """Each must fail."""
 
+    @property
+    def needs_guest(self) -> bool:
+        """Whether the defence is the kernel's: its tests play a scene, and take minutes."""
+        return any(test.startswith("tests/net/") for test in self.tests)
+
 
 def _mutant(defence: str, file: str, before: str, after: str, *tests: str) -> Mutant:
     return Mutant(defence, file, before, after, tuple(f"tests/attacks/test_attack_{test}" for test in tests))
@@ -545,4 +550,40 @@ _HYGIENE = (
     ),
 )
 
-MUTANTS = _REPLAY + _REQUESTS + _FOREIGN_AGENT + _MOBILE_NODE + _END_POINTS + _HYGIENE
+
+def _kernel(defence: str, file: str, before: str, after: str, *tests: str) -> Mutant:
+    return Mutant(defence, file, before, after, tuple(f"tests/net/test_scenarios_{test}" for test in tests))
+
+
+_KERNEL = (
+    _kernel(
+        "encapsulated packets come from a tunnel's end point",
+        "agents/linux/admission.py",
+        r'text += f"    {known}counter name {COUNTERS[0]} drop\n"',
+        "",
+        "figure3.py::test_bad_data_is_dropped_and_counted",
+    ),
+    _kernel(
+        "what a tunnel carries has an address it is for",
+        "agents/linux/admission.py",
+        "{foreign} counter name {COUNTERS[1]} drop",
+        "{foreign} counter name {COUNTERS[1]}",
+        "figure3.py::test_bad_data_is_never_forwarded",
+    ),
+    _kernel(
+        "Tunnel Data comes to the Mobile IP port only",
+        "agents/linux/udp_tunnels.py",
+        "fib daddr type local counter name {UNKNOWN} drop",
+        "fib daddr type local counter name {UNKNOWN}",
+        "figure6.py::test_bad_tunnel_data_is_never_forwarded_and_changes_nothing",
+    ),
+    _kernel(
+        "Tunnel Data comes from the port of its binding",
+        "agents/linux/udp_tunnels.py",
+        r'drop\n    accept\n  }}\n"',
+        r'drop\n    udp dport set {GUE_PORT} @th,64,8 set 0 udp checksum set 0 accept\n  }}\n"',
+        "figure6.py::test_bad_tunnel_data_is_dropped_and_counted",
+    ),
+)
+
+MUTANTS = _REPLAY + _REQUESTS + _FOREIGN_AGENT + _MOBILE_NODE + _END_POINTS + _HYGIENE + _KERNEL

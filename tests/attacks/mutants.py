@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Proof that the attack tests bite: each defence switched off by one change, and the test that must fail.
 
-    python -m tests.attacks.mutants [--only WORD] [--jobs N]
+    python -m tests.attacks.mutants [--only WORD] [--without-guest] [--jobs N]
 
 The tree is copied, once for each job; a mutant is applied to the copy, its tests run there, and the change
 is taken back. Each of its tests must fail; if one passes, the mutant has survived it. Exit code 1 then.
@@ -130,9 +130,15 @@ def main(words: Sequence[str] | None = None) -> int:
     """The command."""
     parser = argparse.ArgumentParser("python -m tests.attacks.mutants", description="switch each defence off")
     parser.add_argument("--only", metavar="WORD", default="", help="only defences or files with this word")
+    parser.add_argument("--without-guest", action="store_true", help="leave out what the kernel defends")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="mutants at a time")
     arguments = parser.parse_args(words)
-    chosen = [m for m in MUTANTS if arguments.only in m.defence or arguments.only in m.file]
+    chosen = [
+        mutant
+        for mutant in MUTANTS
+        if (arguments.only in mutant.defence or arguments.only in mutant.file)
+        and not (arguments.without_guest and mutant.needs_guest)
+    ]
     if not chosen:
         parser.error(f"no mutant has {arguments.only!r} in its defence or file")
     copies: queue.SimpleQueue[Path] = queue.SimpleQueue()
