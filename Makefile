@@ -6,7 +6,7 @@ KEEP_OWNER := setup/keep-owner
 # Options for `make aggregate` and `make test`, as in: make aggregate ARGS="--figure 3 --seed 7"
 ARGS ?=
 
-.PHONY: help setup doctor aggregate test test-bare test-vagrant docs lint fuzz clean
+.PHONY: help setup doctor aggregate test test-bare test-vagrant docs lint fuzz mutants soak clean
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo 'make test-bare   the README in a bare Debian, half an hour or more (see tests/bare/run --help)'
 	@echo 'make test-vagrant  the Vagrantfile in a real virtual machine, an hour or more (see tests/vagrant/run --help)'
 	@echo 'make mutants     switch each defence off in a copy of the tree: its attack test must fail'
+	@echo 'make soak        a day of faults on the virtual clock (ARGS="--hours N --seed N")'
 	@echo 'make lint        set-up, then the static checks alone'
 	@echo 'make clean       remove what was built inside the checkout; results stay'
 
@@ -58,6 +59,9 @@ fuzz: setup
 
 mutants: setup
 	$(KEEP_OWNER) $(PYTHON) -m tests.attacks.mutants $(ARGS)
+
+soak: setup
+	$(KEEP_OWNER) $(PYTHON) -m tests.soak $(ARGS)
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov *.egg-info
