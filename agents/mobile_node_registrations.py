@@ -130,7 +130,7 @@ class Registrations:
                 self.requests.abandon(link)
                 link.change_plan(plan, now)
                 if plan is not None:
-                    if self.support.belief is Belief.PROBING:
+                    if self.support.belief is Belief.PROBING and not link.failures:
                         link.due = now  # the question is put now, whatever binding there still is
                     self._cancel_departures(link)
 

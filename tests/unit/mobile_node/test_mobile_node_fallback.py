@@ -314,6 +314,26 @@ def test_the_chosen_interface_does_not_repeat_a_denied_renewal_early() -> None:
     assert node.machine.status(node.now) == before
 
 
+def test_a_question_put_lately_is_not_put_again_early() -> None:
+    """However the one interface that asks changes: a request before its time would count as a failure."""
+    node = visitor(enable_multiple_tunnel_support=False)
+    node.do(node.machine.start({"wifi": up(), "evdo": up(EVDO)}, node.now))
+    node.do(node.machine.set_multiple_tunnel_support(True, node.now))
+    node.sent.clear()
+    node.hear(advertisement())
+    while node.row("wifi")["attempts"] < 3:
+        request = node.wait()
+        node.answer(request, code=128)  # not silent: the next one is due after 5, 10, 20 s
+        node.hear(advertisement())
+    node.hear(advertisement(lifetime=0))
+    node.advance(1.0)
+    node.sent.clear()
+    node.hear(advertisement())
+    assert node.do(node.machine.timer("none", node.now)) == []
+    node.advance(1.1)
+    assert [request for request in node.sent if request.packet.interface == "wifi"] == []
+
+
 def test_another_foreign_agent_is_a_new_chance_for_its_interface() -> None:
     node = visitor(enable_multiple_tunnel_support=False)
     node.do(node.machine.start({"wifi": up(), "evdo": up(EVDO)}, node.now))
