@@ -33,8 +33,6 @@ from topologies.lab.lab import Lab
 class Aggregate(Experiment[Plan]):
     """Goodput of iperf flows."""
 
-    name = "aggregate"
-
     def read(self, words: Sequence[str]) -> Command[Plan]:
         """Check a command line."""
         return read(words, self.name, __doc__ or "")
@@ -72,7 +70,7 @@ class Aggregate(Experiment[Plan]):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; its exit code."""
-    return Aggregate().main(argv)
+    return Aggregate("aggregate").main(argv)
 
 
 if __name__ == "__main__":

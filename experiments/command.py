@@ -9,7 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from rich.console import Console
 
@@ -32,7 +32,9 @@ Outcomes = Sequence[tuple[Batch, Outcome]]
 class Experiment(ABC, Generic[PlanT]):
     """What one experiment adds to the command."""
 
-    name: ClassVar[str]
+    def __init__(self, name: str) -> None:
+        """``name`` is also the folder of its results."""
+        self.name = name
 
     @abstractmethod
     def read(self, words: Sequence[str]) -> Command[PlanT]:

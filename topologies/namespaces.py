@@ -9,14 +9,15 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import NamedTuple
 
 import nftables
 from pyroute2 import netns
 from pyroute2.iproute import IPRoute
-from pyroute2.netlink.nfnetlink.nfctsocket import NFCTSocket
+from pyroute2.netlink.exceptions import NetlinkError
+from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple, NFCTSocket
 
 from topologies.links import Shaper
 
@@ -107,6 +108,16 @@ class Namespace:
             "del", index=self.index(name), address=str(address.ip), prefixlen=address.network.prefixlen
         )
 
+    def deprecate_address(self, name: str, address: IPv4Interface) -> None:
+        """End an address's preferred lifetime: it still works, but nothing new should use it."""
+        self.netlink.addr(
+            "replace",
+            index=self.index(name),
+            address=str(address.ip),
+            prefixlen=address.network.prefixlen,
+            cacheinfo={"preferred": 0},
+        )
+
     def add_route(self, destination: str, gateway: str) -> None:
         """Add a route to the main table; ``destination`` may be ``default``."""
         self.netlink.route("add", dst=destination, gateway=gateway)
@@ -135,10 +146,13 @@ class Namespace:
             self.netlink.link("set", index=self.index(port), master=index)
         self.netlink.link("set", index=index, state="up")
 
-    def shape(self, name: str, shaper: Shaper) -> None:
-        """Shape what leaves by an interface (netem as its only queue)."""
+    def shape(self, name: str, shaper: Shaper, *, again: bool = False) -> None:
+        """Shape what leaves by an interface (netem as its only queue).
+
+        :param again: change the shaper it has; what is queued stays.
+        """
         self.netlink.tc(
-            "add",
+            "change" if again else "add",
             "netem",
             index=self.index(name),
             handle="1:",
@@ -158,6 +172,17 @@ class Namespace:
         """The value of a sysctl of this namespace."""
         with self.entered():
             return Path("/proc/sys", name.replace(".", "/")).read_text().strip()
+
+    def nft(self, text: str) -> None:
+        """Load nft rules.
+
+        :raises RuntimeError: saying what nft refuses.
+        """
+        with self.entered():
+            rules = nftables.Nftables()
+            code, _, error = rules.cmd(text)
+        if code:
+            raise RuntimeError(f"nft: {error.strip()}")
 
     def counters(self) -> dict[str, Counters]:
         """Octets (Ethernet header included) and packets of every interface."""
@@ -199,5 +224,22 @@ class Namespace:
             tracking = NFCTSocket()
         try:
             tracking.flush()
+        finally:
+            tracking.close()
+
+    def forget_udp_flow(self, source: IPv4Address, destination: IPv4Address, port: int) -> None:
+        """Remove one flow, with ``port`` at both ends, from the connection-tracking table.
+
+        :raises KeyError: if it is not there.
+        """
+        flow = NFCTAttrTuple(
+            saddr=str(source), daddr=str(destination), proto=socket.IPPROTO_UDP, sport=port, dport=port
+        )
+        with self.entered():
+            tracking = NFCTSocket()
+        try:
+            tracking.entry("del", tuple_orig=flow)
+        except NetlinkError:
+            raise KeyError(f"no flow from {source} to {destination}, port {port}") from None
         finally:
             tracking.close()
