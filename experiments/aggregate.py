@@ -33,6 +33,8 @@ from topologies.lab.lab import Lab
 class Aggregate(Experiment[Plan]):
     """Goodput of iperf flows."""
 
+    name = "aggregate"
+
     def read(self, words: Sequence[str]) -> Command[Plan]:
         """Check a command line."""
         return read(words, self.name, __doc__ or "")
@@ -70,7 +72,7 @@ class Aggregate(Experiment[Plan]):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; its exit code."""
-    return Aggregate("aggregate").main(argv)
+    return Aggregate().main(argv)
 
 
 if __name__ == "__main__":

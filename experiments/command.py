@@ -32,9 +32,8 @@ Outcomes = Sequence[tuple[Batch, Outcome]]
 class Experiment(ABC, Generic[PlanT]):
     """What one experiment adds to the command."""
 
-    def __init__(self, name: str) -> None:
-        """``name`` is also the folder of its results."""
-        self.name = name
+    name: str
+    """Also the folder of its results."""
 
     @abstractmethod
     def read(self, words: Sequence[str]) -> Command[PlanT]:

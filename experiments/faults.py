@@ -97,7 +97,7 @@ def _renumber(site: Site) -> None:
     access = site.busiest(among=co_located)
     old = site.care_of_address(access)
     site.remove_address(access, old)
-    site.add_address(access, other_address(old))
+    site.add_address(access, other_address(access, old))
 
 
 FAULTS = (

@@ -108,16 +108,6 @@ class Namespace:
             "del", index=self.index(name), address=str(address.ip), prefixlen=address.network.prefixlen
         )
 
-    def deprecate_address(self, name: str, address: IPv4Interface) -> None:
-        """End an address's preferred lifetime: it still works, but nothing new should use it."""
-        self.netlink.addr(
-            "replace",
-            index=self.index(name),
-            address=str(address.ip),
-            prefixlen=address.network.prefixlen,
-            cacheinfo={"preferred": 0},
-        )
-
     def add_route(self, destination: str, gateway: str) -> None:
         """Add a route to the main table; ``destination`` may be ``default``."""
         self.netlink.route("add", dst=destination, gateway=gateway)

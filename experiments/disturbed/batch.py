@@ -7,23 +7,20 @@ A network that a disturbance leaves broken is built anew, so that no run suffers
 from __future__ import annotations
 
 import random
-import shutil
 import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from agents.effects import Encapsulation
-from agents.settings import Policy, Weights
+from agents.settings import Policy
 from experiments.disturbed.cases import Case, case_of
+from experiments.disturbed.network import Network
 from experiments.disturbed.plan import DisturbedPlan, Treatment
 from experiments.disturbed.site import BrokenError, Site
 from experiments.disturbed.streams import StreamError, StreamResult, Streams
 from experiments.guest_job import GuestJob, perform
-from topologies.figures import load
-from topologies.mobile_ip import Agent
 from topologies.network import NetworkError
-from topologies.registered import AgentNetwork, AgentNetworkError
+from topologies.registered import AgentNetworkError
 
 PAUSE = 1.0
 """Seconds before each run: longer than any queue holds packets."""
@@ -40,43 +37,6 @@ LONGEST_TAIL = 4.0
 RECOVERY_LIMIT = 120.0
 """Seconds of network time in which every tunnel must be back."""
 _POLL = 0.05
-
-
-class Network:
-    """A figure with its agents, for some runs."""
-
-    def __init__(self, plan: DisturbedPlan, figure: int, raw: Path, working_folder: Path) -> None:
-        """Build it and wait until every binding is registered.
-
-        :raises AgentNetworkError: if that does not happen.
-        """
-        working_folder.mkdir(exist_ok=True)
-        self._raw = raw
-        topology = load(figure)(
-            plan.links, weights=Weights(plan.weights), encapsulation=Encapsulation(plan.encapsulation)
-        )
-        self.agents = AgentNetwork(topology, working_folder)
-        for node in self.agents.net.routers:
-            for daemon in node.nconfig.daemons:
-                if isinstance(daemon, Agent):
-                    for interface in daemon.options.settings.get("interface", ()):
-                        if interface.get("care_of") == "co-located":
-                            # Any address the interface has: a handover gives it another.
-                            del interface["care_of_address"]
-        self.site = Site(self.agents)
-        try:
-            self.agents.start()
-        except AgentNetworkError:
-            self.stop()
-            raise
-
-    def stop(self) -> None:
-        """Take it down and keep the agents' logs."""
-        self.agents.stop()
-        for log in self.agents.net.working_folder.glob("*.log"):
-            with (self._raw / log.name).open("ab") as sink:
-                sink.write(log.read_bytes())
-        shutil.rmtree(self.agents.net.working_folder)
 
 
 class Run:

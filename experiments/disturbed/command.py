@@ -27,7 +27,7 @@ class DisturbedExperiment(Experiment[DisturbedPlan]):
     """An experiment that disturbs a running network."""
 
     def __init__(self, name: str, description: str) -> None:
-        super().__init__(name)
+        self.name = name
         self._description = description
 
     def read(self, words: Sequence[str]) -> Command[DisturbedPlan]:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface
 from typing import Any
 
 from agents.daemon.control import ControlError, ask
@@ -38,7 +38,11 @@ class Site:
         """Binding identifiers whose tunnels the disturbance may make fail."""
         self._loads: dict[str, int] = {}
         self._kept: list[tuple[int, str]] = []
-        self._noted: dict[int, IPv4Interface] = {}
+        self._noted: dict[int, IPv4Address] = {}
+        self.spare: IPv4Interface | None = None
+        """One care-of address more than the foreign agent needs, if it has one."""
+        self.offered: dict[str, IPv4Address] = {}
+        """By link, the foreign agent's care-of address that the figure has there."""
 
     def node(self, name: str) -> LabNode:
         """A node of the network."""
@@ -94,39 +98,37 @@ class Site:
         namespace.sysctl(f"net.ipv4.conf.{access.link.name}.promote_secondaries", 1)
         namespace.add_address(access.link.name, address)
 
-    def deprecate_address(self, access: Access, address: IPv4Interface) -> None:
-        """Tell the mobile node that an address is about to go."""
-        self.node("mn").namespace.deprecate_address(access.link.name, address)
-
-    def remove_address(self, access: Access, address: IPv4Interface) -> None:
+    def remove_address(self, access: Access, address: IPv4Address) -> None:
         """Take an address from the mobile node's interface."""
+        assert access.address is not None
         self.affected.add(access.binding_id)
-        self.node("mn").namespace.remove_address(access.link.name, address)
+        whole = IPv4Interface(f"{address}/{access.address.network.prefixlen}")
+        self.node("mn").namespace.remove_address(access.link.name, whole)
 
-    def note_address(self, access: Access) -> None:
-        """Remember the care-of address of an access before it goes."""
-        self._noted[access.binding_id] = self.care_of_address(access)
+    def care_of_address(self, access: Access) -> IPv4Address:
+        """The care-of address an access is registered with."""
+        rows = self.agents.ask("mn", "status")["bindings"]
+        (row,) = [row for row in rows if row["binding_id"] == access.binding_id]
+        return IPv4Address(row["care_of_address"])
 
-    def noted_address(self, access: Access) -> IPv4Interface:
-        """The care-of address that :meth:`note_address` found."""
+    def note_care_of_address(self, access: Access) -> IPv4Address:
+        """The same, remembered for :meth:`noted_care_of_address`."""
+        found = self._noted[access.binding_id] = self.care_of_address(access)
+        return found
+
+    def noted_care_of_address(self, access: Access) -> IPv4Address:
+        """The care-of address before it was replaced."""
         return self._noted[access.binding_id]
 
-    def care_of_address(self, access: Access) -> IPv4Interface:
-        """The co-located care-of address an access is registered with."""
-        assert access.address is not None
-        (row,) = [
-            row
-            for row in self.agents.ask("mn", "status")["bindings"]
-            if row["binding_id"] == access.binding_id
-        ]
-        return IPv4Interface(f"{row['care_of_address']}/{access.address.network.prefixlen}")
-
-    # ----- agents -----
+    def order_care_of_address(self, access: Access, address: IPv4Address | None) -> None:
+        """Have another care-of address registered; None: any there is."""
+        text = None if address is None else str(address)
+        self.agents.ask("mn", "set-care-of-address", binding_id=access.binding_id, address=text)
 
     def forget_mapping(self, access: Access) -> None:
         """Let the NAT forget what it knows of an access's co-located care-of address."""
         self.affected.add(access.binding_id)
-        source = self.care_of_address(access).ip
+        source = self.care_of_address(access)
         self.node("nat").namespace.forget_udp_flow(source, HOME_AGENT.ip, MOBILE_IP_PORT)
 
     def _daemon(self, node: str) -> Any:
@@ -213,8 +215,9 @@ def co_located(access: Access) -> bool:
     return access.address is not None
 
 
-def other_address(address: IPv4Interface) -> IPv4Interface:
-    """Another free address of an access network; the same function leads back."""
-    hosts = list(itertools.islice(address.network.hosts(), 1, 3))
-    other = next(host for host in hosts if host != address.ip)
-    return IPv4Interface(f"{other}/{address.network.prefixlen}")
+def other_address(access: Access, address: IPv4Address) -> IPv4Interface:
+    """Another free address of the network of a co-located access; the same function leads back."""
+    assert access.address is not None
+    network = access.address.network
+    other = next(host for host in itertools.islice(network.hosts(), 1, 3) if host != address)
+    return IPv4Interface(f"{other}/{network.prefixlen}")
