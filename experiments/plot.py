@@ -19,8 +19,15 @@ from pathlib import Path
 from rich.console import Console
 
 from experiments import figures, signalling_figures
+from experiments.disturbed import drawing
 from experiments.store import StoreError
-from experiments.stored import experiment_of, read_distributions, read_signalling, read_summary
+from experiments.stored import (
+    experiment_of,
+    read_distributions,
+    read_disturbed,
+    read_signalling,
+    read_summary,
+)
 
 OK, USAGE = 0, 2
 
@@ -40,7 +47,16 @@ def _signalling(folder: Path) -> list[Path]:
     return signalling_figures.draw(read_signalling(folder), folder / "figures")
 
 
-_DRAWN_BY = {"aggregate": _aggregate, "signalling": _signalling}
+def _disturbed(folder: Path) -> list[Path]:
+    return drawing.draw(read_disturbed(folder), folder / "figures")
+
+
+_DRAWN_BY = {
+    "aggregate": _aggregate,
+    "failover": _disturbed,
+    "handover": _disturbed,
+    "signalling": _signalling,
+}
 
 
 def draw(folder: Path) -> list[Path]:

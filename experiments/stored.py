@@ -106,6 +106,30 @@ class _SignallingSummary(_Model):
     cells: list[_SignallingCell]
 
 
+class _Outage(_Model):
+    max: float = Field(ge=0)
+    samples: list[Annotated[float, Field(ge=0)]] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> _Outage:
+        if self.max != max(self.samples):
+            raise ValueError(f"{self.max} is not the largest sample, {max(self.samples)}")
+        return self
+
+
+class _DisturbedCell(_Model):
+    figure: int
+    case: str = Field(pattern=r"^[a-z-]+$")
+    policy: Policy
+    direction: Literal["down", "up"]
+    n: int
+    outage_s: _Outage | None
+
+
+class _DisturbedSummary(_Model):
+    cells: list[_DisturbedCell]
+
+
 def experiment_of(folder: Path, known: tuple[str, ...]) -> str:
     """The experiment of the result in a folder.
 
@@ -126,6 +150,14 @@ def read_signalling(folder: Path) -> dict[str, Any]:
     :raises StoreError: naming the file and what is wrong with it.
     """
     return _read(folder / "summary.json", _SignallingSummary, "a summary of a result")
+
+
+def read_disturbed(folder: Path) -> dict[str, Any]:
+    """The summary of a ``failover`` or ``handover`` result.
+
+    :raises StoreError: naming the file and what is wrong with it.
+    """
+    return _read(folder / "summary.json", _DisturbedSummary, "a summary of a result")
 
 
 def read_distributions(folder: Path) -> dict[str, Any]:

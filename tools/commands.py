@@ -10,7 +10,9 @@ from functools import partial
 
 from agents import command_line as agent
 from agents import mipctl
-from experiments import aggregate, arguments, plot, signalling
+from experiments import aggregate, arguments, failover, handover, plot, signalling
+from experiments.disturbed import arguments as disturbed
+from experiments.disturbed.cases import FAILOVER, HANDOVER
 from topologies import command_line as topologies
 from topologies import doctor
 
@@ -39,6 +41,18 @@ COMMANDS = (
         ("python", "experiments/aggregate.py"),
         "Measure how well tunnels add up",
         partial(arguments.parser, aggregate.__doc__ or ""),
+    ),
+    Command(
+        "failover.py",
+        ("python", "experiments/failover.py"),
+        "Measure what is lost when links, agents or registrations fail",
+        partial(disturbed.parser, FAILOVER, failover.__doc__ or ""),
+    ),
+    Command(
+        "handover.py",
+        ("python", "experiments/handover.py"),
+        "Measure what is lost when a care-of address is replaced",
+        partial(disturbed.parser, HANDOVER, handover.__doc__ or ""),
     ),
     Command(
         "signalling.py",

@@ -19,28 +19,27 @@ from experiments.arguments import (
 from experiments.disturbed.cases import CASES
 from experiments.disturbed.plan import DisturbedPlan
 
-QUICK_RUNS = 2
+RUNS, QUICK_RUNS = 20, 2
 
 
-def _parser(experiment: str, description: str, runs: int) -> argparse.ArgumentParser:
+def parser(experiment: str, description: str) -> argparse.ArgumentParser:
     """The options; values are checked by :func:`read`."""
     made, value = new_parser(f"{experiment}.py", description)
     add_network_options(value)
     made.set_defaults(policy="per-flow")
     names = "; ".join(f"{case.name}: {case.what}" for case in CASES[experiment])
     value("--case", default="all", metavar="NAME[,…]|all", help=f"what happens. {names}")
-    value("--runs", metavar="N", help=f"runs of each cell, by default {runs}")
+    value("--runs", metavar="N", help=f"runs of each cell, by default {RUNS}")
     add_run_options(made, value, f"{QUICK_RUNS} runs")
     return made
 
 
-def read(argv: Sequence[str], experiment: str, description: str, runs: int) -> Command[DisturbedPlan]:
+def read(argv: Sequence[str], experiment: str, description: str) -> Command[DisturbedPlan]:
     """Parse and check a command line.
 
-    :param runs: how many by default.
     :raises UsageError: with every problem and what is possible.
     """
-    given, unknown = _parser(experiment, description, runs).parse_known_args(argv)
+    given, unknown = parser(experiment, description).parse_known_args(argv)
     r = Reader(unknown)
     network = read_network(r, given)
     everything = [case.name for case in CASES[experiment]]
@@ -64,6 +63,6 @@ def read(argv: Sequence[str], experiment: str, description: str, runs: int) -> C
         experiment=experiment,
         **network,
         cases=tuple(cases),
-        runs=r.whole("--runs", or_default(given.runs, QUICK_RUNS if given.quick else runs), 1, 1000),
+        runs=r.whole("--runs", or_default(given.runs, QUICK_RUNS if given.quick else RUNS), 1, 1000),
     )
     return finish(r, given, plan)

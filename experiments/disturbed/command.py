@@ -20,8 +20,6 @@ from experiments.disturbed.summary import samples, summarise
 from experiments.work import Table
 from topologies.lab.lab import Lab
 
-_RUNS = 20
-
 
 class DisturbedExperiment(Experiment[DisturbedPlan]):
     """An experiment that disturbs a running network."""
@@ -32,7 +30,7 @@ class DisturbedExperiment(Experiment[DisturbedPlan]):
 
     def read(self, words: Sequence[str]) -> Command[DisturbedPlan]:
         """Check a command line."""
-        return read(words, self.name, self._description, _RUNS)
+        return read(words, self.name, self._description)
 
     def show_plan(self, console: Console, plan: DisturbedPlan) -> None:
         """What a dry run would do."""

@@ -18,7 +18,7 @@ from experiments.plan import FIGURES
 
 
 def plan_of(*words: str, experiment: str = "failover") -> DisturbedPlan:
-    return read(words, experiment, "description", 20).plan
+    return read(words, experiment, "description").plan
 
 
 def problems(*words: str, experiment: str = "failover") -> list[str]:
