@@ -115,8 +115,6 @@ class Registrations:
         """Bring the plans up to date; not ``active`` (at home, stopping) means no registration at all."""
         for link in self._links.values():
             self._leave_dead_way(link, now, active)
-            if active:
-                self._suspect_foreign_agent(link, now)
         chosen = None if self.support.everywhere else self.chosen(now)
         if chosen is not None and self._gives_up_probing(chosen, now):
             chosen = self.chosen(now)
@@ -126,6 +124,8 @@ class Registrations:
                 # The plain registration of the chosen one will delete it (FACTS G14).
                 link.binding = None
             plan = self._plan(link, chosen) if active else None
+            if plan is not None and self._suspects_foreign_agent(link, plan, now):
+                plan = self._plan(link, chosen)
             if plan != link.plan:
                 self.requests.abandon(link)
                 link.change_plan(plan, now)
@@ -178,14 +178,17 @@ class Registrations:
         self._outbox.report("extension-unanswered", _names(chosen), warning=True)
         return True
 
-    def _suspect_foreign_agent(self, link: Link, now: float) -> None:
-        if link.plan is None or not link.plan.multiple or now < link.due:
-            return
-        address = link.plan.attachment.foreign_agent
-        if address is None or link.silent < self._settings.legacy_attempts:
-            return
-        if link.discovery.seems_legacy(address, since=link.first_unanswered):
-            self._refuse_foreign_agent(link, address, now)
+    def _suspects_foreign_agent(self, link: Link, plan: Plan, now: float) -> bool:
+        """Whether the agent lets no extension pass (FACTS G12): then it is not asked with it for a while."""
+        address = plan.attachment.foreign_agent
+        if address is None or not plan.multiple or now < link.due or link.plan not in (None, plan):
+            return False
+        if link.silent < self._settings.legacy_attempts:
+            return False
+        if not link.discovery.seems_legacy(address, since=link.first_unanswered):
+            return False
+        self._refuse_foreign_agent(link, address, now)
+        return True
 
     def _refuse_foreign_agent(self, link: Link, address: IPv4Address, now: float) -> None:
         link.discovery.refuse(address, now + self._settings.legacy_hold_down)

@@ -176,6 +176,21 @@ def test_legacy_foreign_agent_is_silent_but_alive() -> None:
     assert node.events("foreign-agent-without-extension")
 
 
+def test_legacy_foreign_agent_is_known_again_when_it_comes_back() -> None:
+    node = visitor()
+    node.change("wifi", up())
+    for _ in range(2):
+        node.hear(advertisement())
+        node.advance(2)
+    assert [r.binding_id for r in node.sent] == [1, 1, 1]
+    node.sent.clear()
+    node.hear(advertisement(lifetime=0))
+    node.advance(5)
+    node.hear(advertisement())
+    assert node.events("foreign-agent-without-extension")
+    assert [r.binding_id for r in node.sent] == [None]
+
+
 def test_silent_agent_that_is_not_heard_is_dead_not_legacy() -> None:
     node = visitor()
     node.change("wifi", up())
