@@ -8,7 +8,6 @@ import re
 import socket
 import struct
 import sys
-import threading
 import time
 from dataclasses import replace
 from functools import partial
@@ -18,6 +17,7 @@ from typing import Any
 
 from agents.settings import Policy, Weights
 from tests.net.scenario_packets import UDP, inject, ip, secret
+from tests.net.scenario_path_mtu import ping, transfers_without_icmp
 from tests.net.scenario_stage import Scene, act, eventually
 from tests.net.scenario_traffic import ENDS, carried, traffic
 from topologies.figure import CORRESPONDENT, HOME_ADDRESS, HOME_AGENT
@@ -33,7 +33,6 @@ _MAPPING = re.compile(
     rf"src=(?P<inside>\S+) dst={HOME_AGENT.ip} sport=434 dport=434 src={HOME_AGENT.ip} "
     rf"dst=(?P<public>\S+) sport=434 dport=(?P<port>\d+)"
 )
-_OCTETS = 300_000
 _RENEWAL = 45.0
 """Seconds; a binding of 60 s is renewed before 40 s have passed."""
 
@@ -107,54 +106,18 @@ def bad_data(scene: Scene) -> dict[str, Any]:
     return {"cases": found, "unchanged": {kind: before[kind] == now[kind] for kind in before}}
 
 
-def _transfer(scene: Scene, sender: str, receiver: str) -> int:
-    """Octets of a TCP transfer that arrive."""
-    with (
-        scene.socket(receiver, socket.SOCK_STREAM, ENDS[receiver], 7400) as listener,
-        scene.socket(sender, socket.SOCK_STREAM, ENDS[sender]) as source,
-    ):
-        listener.listen()
-        source.connect((str(ENDS[receiver]), 7400))
-        sink, _ = listener.accept()
-        sink.settimeout(20.0)
-
-        def send() -> None:
-            source.sendall(bytes(_OCTETS))
-            source.shutdown(socket.SHUT_WR)
-
-        thread = threading.Thread(target=send)
-        thread.start()
-        received = 0
-        with sink:
-            while chunk := sink.recv(65536):
-                received += len(chunk)
-        thread.join()
-        return received
-
-
-def _ping(scene: Scene, node: str, target: IPv4Address, size: int) -> str:
-    """What ``ping -M do`` says to a packet of so many octets, sent often enough to learn."""
-    return scene.run(
-        node, "ping", "-M", "do", "-c", "3", "-i", "0.3", "-W", "1", "-s", str(size - 28), str(target)
-    )[1]
-
-
 def path_mtu(scene: Scene) -> dict[str, Any]:
     """All traffic by LTE: TCP without any ICMP, then what path MTU discovery finds."""
     lte = scene.binding_ids[scene.links.index("lte")]
     for node in scene.agents.sockets:
         scene.ask(node, "pin", binding_id=lte)
         scene.node(node).namespace.forget_flows()
-    block = "table ip block { chain all { type filter hook forward priority 0; icmp type 3 drop; }; }"
-    scene.run("internet", "nft", block)
-    transferred = {"down": _transfer(scene, "cn", "mn"), "up": _transfer(scene, "mn", "cn")}
-    scene.run("internet", "nft", "delete", "table", "ip", "block")
     report = {
-        "transferred": transferred,
-        "too big for the tunnel": _ping(scene, "cn", HOME_ADDRESS, 1469),
-        "too big for the path": _ping(scene, "cn", HOME_ADDRESS, 1400),
-        "fits": _ping(scene, "cn", HOME_ADDRESS, LTE_MTU - 32),
-        "from the mobile node": _ping(scene, "mn", CORRESPONDENT.ip, 1400),
+        "transferred": transfers_without_icmp(scene),
+        "too big for the tunnel": ping(scene, "cn", HOME_ADDRESS, 1469),
+        "too big for the path": ping(scene, "cn", HOME_ADDRESS, 1400),
+        "fits": ping(scene, "cn", HOME_ADDRESS, LTE_MTU - 32),
+        "from the mobile node": ping(scene, "mn", CORRESPONDENT.ip, 1400),
         "learnt": scene.events("ha").get("path-mtu-learnt", 0),
     }
     for node in scene.agents.sockets:
