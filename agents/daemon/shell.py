@@ -52,7 +52,7 @@ WRITE_AGAIN = 1.0
 """Seconds until the state is written again after that has failed."""
 _MAY_PASS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 """Faults of a disk that need nobody to change the settings."""
-_WRITE_AGAIN = object()
+_WRITE_AGAIN, _DELETE_LEFT = object(), object()
 _log = logging.getLogger("agent")
 
 
@@ -143,6 +143,9 @@ class Shell(ABC):
         try:
             self.perform([*self._restore(), *self.begin(self.now())])
             self._starting = False
+            left = self.kernel.begun()
+            if left is not None:
+                self.do_later(_DELETE_LEFT, left, self._delete_left)
             if self._control is not None:
                 await self._control.open()
             await self._ending.wait()
@@ -294,6 +297,10 @@ class Shell(ABC):
                 self._timers[_WRITE_AGAIN] = again
             return
         self._written, self._not_kept = generation, None
+
+    def _delete_left(self) -> None:
+        self.kernel.delete_left()
+        self._keep()
 
     def _keep_again(self) -> None:
         del self._timers[_WRITE_AGAIN]

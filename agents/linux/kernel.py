@@ -41,8 +41,8 @@ from agents.linux.path_selection import NumberedPath, Role
 from agents.linux.remains import KernelRecord
 from agents.linux.reverse_paths import RULE_PRIORITY, ReversePaths
 from agents.linux.sockets import Unreachable
-from agents.linux.sysctls import Sysctls
-from agents.linux.ways import DEVICE, MARK_RULE_PRIORITY, Device, WayError, Ways
+from agents.linux.sysctls import Sysctls, sysctls_of
+from agents.linux.ways import MARK_RULE_PRIORITY, Device, WayError, Ways
 from agents.settings import PathSelection
 
 KernelEffect = (
@@ -63,25 +63,11 @@ _MAXIMUM_NEXT_HOP_WEIGHT = 256
 PATH_MTU_AGE = 600.0
 """Seconds until a larger packet is tried again (RFC 1191 §6.3)."""
 _FRAGMENTATION_NEEDED = (3, 4)
-_SYSCTLS = {
-    # Replies may come by any tunnel, and the home address answers on none of the access links.
-    "net.ipv4.conf.all.rp_filter": "0",
-    "net.ipv4.conf.default.rp_filter": "0",
-    "net.ipv4.conf.all.send_redirects": "0",
-    "net.ipv4.conf.default.send_redirects": "0",
-    "net.ipv4.fib_multipath_hash_policy": "1",
-    # A flow that changes its tunnel reorders; tracking must not call that invalid.
-    "net.netfilter.nf_conntrack_tcp_be_liberal": "1",
-}
-_ROLE_SYSCTLS: dict[Role, dict[str, str]] = {
-    "home-agent": {"net.ipv4.ip_forward": "1"},
-    "foreign-agent": {"net.ipv4.ip_forward": "1"},
-    "mobile-node": {
-        "net.ipv4.conf.all.arp_ignore": "1",
-        # A second care-of address of the same network stays when the first is removed.
-        "net.ipv4.conf.all.promote_secondaries": "1",
-    },
-}
+_DRAIN = 1.0
+"""Seconds in which packets that are under way arrive by a tunnel that is given up."""
+_REGISTRATION_TIME = 10.0
+"""Seconds in which a mobile node that has restarted registers all its interfaces again, if it can."""
+_PRIORITIES = {ACCESS_RULE_PRIORITY, RULE_PRIORITY, MARK_RULE_PRIORITY, HOME_RULE_PRIORITY}
 
 
 class KernelError(RuntimeError):
@@ -98,10 +84,11 @@ class Kernel:
         home_link: str | None,
         record: KernelRecord | None = None,
     ) -> None:
-        """Take the node over: set its sysctls.
+        """Set the node's sysctls, and adopt what an earlier life has left; the rest of it goes.
+
+        With ``record`` the earlier life's table, rules and routes stay in force until :meth:`begun`.
 
         :param record: what an earlier life of the agent has kept.
-
         :raises KernelError: naming what is missing.
         """
         self._role = role
@@ -112,8 +99,6 @@ class Kernel:
         """Counts the changes of what :meth:`snapshot` gives."""
         self._home_link = home_link
         self._netlink = IPRoute()
-        priorities = {ACCESS_RULE_PRIORITY, RULE_PRIORITY, MARK_RULE_PRIORITY, HOME_RULE_PRIORITY}
-        remains.remove(self._netlink, DEVICE, priorities)
         self._nft = nftables.Nftables()
         self._ways = Ways(self._netlink)
         self._reverse = ReversePaths(self._netlink, self._ways)
@@ -130,12 +115,16 @@ class Kernel:
         self._sysctls = Sysctls()
         self.pinned: int | None = None
         """With a binding identifier here, only that binding carries traffic."""
-        self._load()  # connection tracking appears with the first rule that uses it
-        for name, value in {**_SYSCTLS, **_ROLE_SYSCTLS[role]}.items():
+        self._pinned: set[tuple[IPv4Address, str]] = set()
+        """Neighbours, by address and interface."""
+        self._taking_over = record is not None
+        if record is None:
+            self._sweep()  # before the devices, with which the routes go that tell what else is ours
+        self._ways.adopt(() if record is None else record.ways)
+        if record is None or self._nft.cmd(f"list table ip {self._table}")[0]:
+            self._load(now=True)  # connection tracking appears with the first rule that uses it
+        for name, value in sysctls_of(role, home_link).items():
             self._sysctl(name, value)
-        if home_link is not None and role == "home-agent":
-            # Otherwise a proxied answer is up to 0.8 s late.
-            self._sysctl(f"net.ipv4.neigh.{home_link}.proxy_delay", "0")
 
     def apply(self, effect: KernelEffect) -> None:
         """Carry out one effect. ``RemoveTunnel`` only retires; call :meth:`delete_retired` later.
@@ -147,7 +136,39 @@ class Kernel:
         except (NetlinkError, OSError) as error:
             raise WayError(f"{type(effect).__name__}: {error}") from None
 
+    def begun(self) -> float | None:
+        """The state machine has started, and all that it has restored is here: put it in force.
+
+        A mobile node has restored no paths. What it finds stays in force until it has its first ones.
+
+        :return: seconds until :meth:`delete_left` must be called; None: there is no need.
+        """
+        if not self._taking_over:
+            return None
+        if self._role == "mobile-node":
+            return _REGISTRATION_TIME
+        self._take_over()
+        return _DRAIN
+
+    def delete_left(self) -> None:
+        """Delete the adopted tunnels that were not taken up."""
+        self._take_over()
+        self._ways.delete_left()
+        self._load()
+        self.generation += 1
+
+    def _take_over(self) -> None:
+        """Put the present state in force in place of an earlier life's, and sweep that away.
+
+        Adopted tunnels go on receiving until :meth:`delete_left`.
+        """
+        if self._taking_over:
+            self._taking_over = False
+            self._load()
+            self._sweep()
+
     def _apply(self, effect: KernelEffect) -> None:
+        self.generation += 1
         match effect:
             case AddTunnel(tunnel, name):
                 self._ways.add(tunnel, name)
@@ -160,6 +181,8 @@ class Kernel:
                 self._route(home_address)
                 self._load()
                 if self._role == "mobile-node":
+                    if paths:
+                        self._take_over()
                     ways = (path.tunnel for path in paths)
                     at_home = any(
                         isinstance(way, AccessLink) and way.interface == self._home_link for way in ways
@@ -188,6 +211,10 @@ class Kernel:
                 neighbours.announce(interface, home_address, own)
             case SetNeighbour(address, interface, link_address):
                 neighbours.pin(self._netlink, address, interface, link_address)
+                if link_address is None:
+                    self._pinned.discard((address, interface))
+                else:
+                    self._pinned.add((address, interface))
 
     def replaces_tunnel(self, effect: SetPaths) -> bool:
         """Whether a binding would get another tunnel, and the one it has now can still be used."""
@@ -237,7 +264,8 @@ class Kernel:
     def snapshot(self) -> KernelRecord:
         """What is to be kept over a restart."""
         return KernelRecord(
-            policy=KeptSetting(configured=self._configured.policy, current=self.selection.policy)
+            policy=KeptSetting(configured=self._configured.policy, current=self.selection.policy),
+            ways=self._ways.snapshot(),
         )
 
     def devices(self) -> list[dict[str, Any]]:
@@ -254,6 +282,7 @@ class Kernel:
 
     def close(self) -> None:
         """Undo everything: tunnels, routes, rules, proxy entries, table, sysctls."""
+        self._take_over()
         for home_address in list(self._paths):
             self._paths[home_address] = ()
             self._route(home_address)
@@ -328,13 +357,35 @@ class Kernel:
         # A mobile node needs it in the main table too, which finds the source of what has none yet.
         for table in ({}, {"table": HOME_TABLE}) if self._role == "mobile-node" else ({},):
             if next_hops:
-                self._netlink.route("replace", multipath=next_hops, **route, **table)
+                self._netlink.route("replace", multipath=next_hops, proto=remains.PROTOCOL, **route, **table)
             else:
                 with contextlib.suppress(NetlinkError):
-                    self._netlink.route("del", dst=route["dst"], type="unicast", **table)
+                    self._netlink.route(
+                        "del", dst=route["dst"], type="unicast", proto=remains.PROTOCOL, **table
+                    )
 
-    def _load(self) -> None:
-        """Load the agent's table anew, in one transaction."""
+    def _sweep(self) -> None:
+        """Remove what is an agent's in this node and is none of ours."""
+        served = [address for address, paths in self._paths.items() if paths]
+        destinations = (
+            [remains.DEFAULT] if self._role == "mobile-node" else [str(address) for address in served]
+        )
+        wanted = remains.Wanted(
+            rules=[*self._ways.rules(), *self._reverse.rules(), *self.own_addresses.rules()],
+            destinations=[remains.DEFAULT] if served and self._role == "mobile-node" else destinations,
+            neighbours=self._pinned,
+            proxies=self._intercepted,
+            proxy_link=self._home_link if self._role == "home-agent" else None,
+        )
+        remains.sweep(self._netlink, _PRIORITIES, wanted)
+
+    def _load(self, now: bool = False) -> None:
+        """Load the agent's table anew, in one transaction.
+
+        :param now: also while an earlier life's table is still in force.
+        """
+        if self._taking_over and not now:
+            return
         addresses = {
             home_address: [
                 NumberedPath(device.number, device.name, path.weight, path.bandwidth)

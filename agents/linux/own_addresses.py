@@ -12,6 +12,7 @@ from ipaddress import IPv4Address
 from pyroute2.iproute import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from agents.linux import policy_rules
 from agents.linux.ways import UNREACHABLE_METRIC
 
 ACCESS_TABLE_BASE = 20_000
@@ -54,8 +55,7 @@ class OwnAddresses:
         self._netlink.route(
             "replace", dst="default", type="unreachable", table=HOME_TABLE, priority=UNREACHABLE_METRIC
         )
-        with contextlib.suppress(NetlinkError):  # there already
-            self._netlink.rule("add", **_rule(home_address, HOME_TABLE, HOME_RULE_PRIORITY))
+        policy_rules.add(self._netlink, _rule(home_address, HOME_TABLE, HOME_RULE_PRIORITY))
 
     def set_access(
         self, interface: str, addresses: Sequence[IPv4Address], gateway: IPv4Address | None
@@ -75,7 +75,7 @@ class OwnAddresses:
         self._netlink.route("replace", dst="default", oif=index, table=table, **next_hop)
         for address in addresses:
             if address not in former:
-                self._netlink.rule("add", **_rule(address, table, ACCESS_RULE_PRIORITY))
+                policy_rules.add(self._netlink, _rule(address, table, ACCESS_RULE_PRIORITY))
         for address in former:
             if address not in addresses:
                 self._end_rule(address, table)
@@ -91,6 +91,17 @@ class OwnAddresses:
                 address=str(home_address),
                 prefixlen=32,
             )
+
+    def rules(self) -> list[dict[str, object]]:
+        """The policy rules of all addresses."""
+        found = [
+            _rule(address, ACCESS_TABLE_BASE + index, ACCESS_RULE_PRIORITY)
+            for index, addresses in self._access.values()
+            for address in addresses
+        ]
+        if self._home_address is not None:
+            found.append(_rule(self._home_address, HOME_TABLE, HOME_RULE_PRIORITY))
+        return found
 
     def close(self) -> None:
         """Undo everything."""

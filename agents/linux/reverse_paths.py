@@ -11,6 +11,7 @@ from pyroute2.iproute import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from agents.effects import Tunnel
+from agents.linux import policy_rules
 from agents.linux.ways import TABLE_BASE, Ways
 
 RULE_PRIORITY = 8_500
@@ -40,9 +41,13 @@ class ReversePaths:
             self._rules[home_address, interface] = rule
             if rule == former:
                 return
-            self._netlink.rule("add", **rule)
+            policy_rules.add(self._netlink, rule)
         if former is not None:  # after the new one is there: nothing falls through meanwhile
             self._remove(former)
+
+    def rules(self) -> list[dict[str, object]]:
+        """Every rule."""
+        return list(self._rules.values())
 
     def close(self) -> None:
         """Remove every rule."""

@@ -17,8 +17,9 @@ from pyroute2.iproute import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from agents.effects import AccessLink, Encapsulation, Tunnel
-from agents.linux import udp_tunnels
+from agents.linux import policy_rules, remains, udp_tunnels
 from agents.linux.path_selection import NUMBER_MASK
+from agents.linux.remains import KeptWay
 
 TABLE_BASE = 10_000
 """Route table of way number n is ``TABLE_BASE + n``."""
@@ -76,6 +77,10 @@ class Ways:
         self._netlink = netlink
         self._listener = udp_tunnels.Listener()
         self._devices: dict[Way, Device] = {}
+        self._left: set[Tunnel] = set()
+        """Adopted and not taken up so far."""
+        self._reserved: dict[Way, int] = {}
+        """Numbers of access links in an earlier life: tracked connections know them."""
 
     def __getitem__(self, way: Way) -> Device:
         try:
@@ -100,7 +105,9 @@ class Ways:
 
         :raises WayError: if the kernel refuses; nothing of it is left then.
         """
+        self._left.discard(tunnel)
         if tunnel in self._devices and self.exists(self._devices[tunnel]):
+            self._lead_mark_to(self._devices[tunnel])
             self._devices[tunnel].sending = True
             return
         self.delete(tunnel)
@@ -130,7 +137,7 @@ class Ways:
                     index = socket.if_nametoindex(link.interface)
                     (facts,) = self._netlink.get_links(index)
                     self._devices[link] = Device(
-                        self._free_number(),
+                        self._number_of(link),
                         link.interface,
                         index,
                         int(facts.get_attr("IFLA_MTU")),
@@ -140,6 +147,57 @@ class Ways:
                 self._lead_mark_to(self._devices[link])
             except (NetlinkError, OSError) as error:
                 raise WayError(f"link {link.interface}: {error}") from None
+
+    def adopt(self, kept: Collection[KeptWay]) -> None:
+        """Have the tunnels of an earlier life whose devices still are as they should be.
+
+        They receive, and drain until :meth:`add` takes them up. All other tunnel devices are deleted.
+        """
+        for known in kept:
+            if isinstance(known.way, AccessLink):
+                self._reserved[known.way] = known.number
+                continue
+            device = self._device_of(known.way, known.number)
+            if device is not None:
+                device.home_addresses |= set(known.home_addresses)
+                self._devices[known.way] = device
+                self._left.add(known.way)
+        remains.delete_devices(self._netlink, DEVICE, {device.name for device in self._devices.values()})
+
+    def delete_left(self) -> None:
+        """Delete what was adopted and not taken up."""
+        for tunnel in self._left:
+            self.delete(tunnel)
+        self._left.clear()
+        self._reserved.clear()
+
+    def snapshot(self) -> tuple[KeptWay, ...]:
+        """Every way, for :meth:`adopt` in another life."""
+        return tuple(
+            KeptWay(way=way, number=device.number, home_addresses=tuple(sorted(device.home_addresses)))
+            for way, device in self._devices.items()
+        )
+
+    def rules(self) -> list[dict[str, int]]:
+        """The policy rule of every way."""
+        return [self._rule(device) for device in self._devices.values()]
+
+    def _device_of(self, tunnel: Tunnel, number: int) -> Device | None:
+        """The device of a tunnel's name if it has all that :meth:`add` would give it."""
+        name = f"{DEVICE}{number}"
+        try:
+            wanted = self._parameters(tunnel, number)
+            index = socket.if_nametoindex(name)
+            (facts,) = self._netlink.get_links(index)
+        except (NetlinkError, OSError, WayError):
+            return None
+        information = facts.get_attr("IFLA_LINKINFO")
+        data = information and information.get_attr("IFLA_INFO_DATA")
+        if data is None or information.get_attr("IFLA_INFO_KIND") != wanted.pop("kind"):
+            return None
+        if any(data.get_attr(f"IFLA_{key.upper()}") != value for key, value in wanted.items()):
+            return None
+        return Device(number, name, index, int(facts.get_attr("IFLA_MTU")), sending=False)
 
     @staticmethod
     def exists(device: Device) -> bool:
@@ -238,8 +296,12 @@ class Ways:
             )
         return rows
 
+    def _number_of(self, link: AccessLink) -> int:
+        """The number a link had in an earlier life, or a free one."""
+        return self._reserved.pop(link) if link in self._reserved else self._free_number()
+
     def _free_number(self) -> int:
-        taken = {device.number for device in self._devices.values()}
+        taken = {*(device.number for device in self._devices.values()), *self._reserved.values()}
         number = next((n for n in range(1, NUMBER_MASK + 1) if n not in taken), None)
         if number is None:
             raise WayError(f"all {NUMBER_MASK} numbers of ways are taken")
@@ -289,5 +351,4 @@ class Ways:
         self._netlink.route(
             "replace", dst="default", type="unreachable", table=table, priority=UNREACHABLE_METRIC
         )
-        with contextlib.suppress(NetlinkError):  # there already
-            self._netlink.rule("add", **self._rule(device))
+        policy_rules.add(self._netlink, self._rule(device))

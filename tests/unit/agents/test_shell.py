@@ -113,11 +113,18 @@ class FakeKernel:
         self.selection = PathSelection()
         self.pinned: int | None = None
         self.generation = 0
+        self.left_for: float | None = None
 
     def apply(self, effect: Effect) -> None:
         if effect == self.refuses:
             raise WayError("the kernel refuses")
         self.log.append(effect)
+
+    def begun(self) -> float | None:
+        return self.left_for
+
+    def delete_left(self) -> None:
+        self.log.append("left deleted")
 
     def delete_retired(self, tunnel: Tunnel) -> None:
         self.log.append(("delete", tunnel))
@@ -127,7 +134,9 @@ class FakeKernel:
         self.generation += 1
 
     def snapshot(self) -> KernelRecord:
-        return KernelRecord(policy=KeptSetting(configured=Policy.PER_FLOW, current=self.selection.policy))
+        return KernelRecord(
+            policy=KeptSetting(configured=Policy.PER_FLOW, current=self.selection.policy), ways=()
+        )
 
     def devices(self) -> list[dict[str, Any]]:
         return [{"device": "mip1"}]
@@ -441,6 +450,21 @@ def test_from_start_to_end(tmp_path: Path) -> None:
     assert shell.waits < 0
     assert not path.exists()
     assert all(h.cancelled() for h in (*shell._timers.values(), *shell._drains.values()))
+
+
+def test_what_an_earlier_life_has_left_is_deleted_after_a_while() -> None:
+    async def main() -> FakeShell:
+        shell = FakeShell()
+        shell.notes.left_for = 0.02
+        running = asyncio.create_task(shell.run())
+        await asyncio.sleep(0.01)
+        assert shell.notes.log == []
+        await asyncio.sleep(0.05)
+        shell._ending.set()
+        await running
+        return shell
+
+    assert asyncio.run(main()).notes.log == ["left deleted", "closed"]
 
 
 def test_an_error_at_the_start_undoes_what_was_done(tmp_path: Path) -> None:

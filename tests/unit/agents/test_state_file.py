@@ -19,15 +19,21 @@ import pytest
 
 from agents.daemon import state_file
 from agents.daemon.state_file import VERSION, StateFile, StateFileError
+from agents.effects import AccessLink, Encapsulation, Tunnel
 from agents.home_agent_state import HomeAgentState
 from agents.kept_state import KeptModel, KeptSetting
-from agents.linux.remains import KernelRecord
+from agents.linux.remains import KeptWay, KernelRecord
 from agents.settings import Policy
 from tests.unit.agents.simulated_disk import Killed, SimulatedDisk
 from tests.unit.home_agent.home_agent_lab import EVDO, Lab
 
 IDENTITY = IPv4Address("10.0.0.1")
-RECORD = KernelRecord(policy=KeptSetting(configured=Policy.PER_FLOW, current=Policy.PER_PACKET))
+TUNNEL = Tunnel(Encapsulation.UDP, IDENTITY, EVDO, 434, 40001, "lte", key=7)
+WAYS = (
+    KeptWay(way=TUNNEL, number=3, home_addresses=(IPv4Address("10.0.0.5"),)),
+    KeptWay(way=AccessLink("wifi", IPv4Address("10.0.0.5")), number=1, home_addresses=()),
+)
+RECORD = KernelRecord(policy=KeptSetting(configured=Policy.PER_FLOW, current=Policy.PER_PACKET), ways=WAYS)
 
 
 class Number(KeptModel):
