@@ -171,7 +171,11 @@ def overwrite(scene: Scene) -> dict[str, Any]:
     report: dict[str, Any] = {"before": picture(scene)}
     scene.launch("mn")
     report["seconds"] = eventually("only the first binding", lambda: scene.bindings() == [1])
-    time.sleep(1.5)  # what drains goes
+    eventually(
+        "what the killed one has left is gone",
+        lambda: all(row["state"] == "sending" for row in scene.ask("mn", "status")["devices"]),
+    )
+    time.sleep(1.5)  # what drains elsewhere goes
     report["alone"] = picture(scene)
     report["carried_alone"] = carried(scene)
     for link in others:
