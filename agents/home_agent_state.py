@@ -53,10 +53,11 @@ def keep_all(
     nodes: Mapping[IPv4Address, MobileNode], table: BindingTable, now: Instant
 ) -> tuple[KeptMobileNode, ...]:
     """Every mobile node that has ever been heard."""
+    unheard = ReplayState()
     return tuple(
         keep(node, table.of(address), address, now)
         for address, node in nodes.items()
-        if node.replay != ReplayState() or table.of(address)
+        if node.replay != unheard or table.of(address)
     )
 
 

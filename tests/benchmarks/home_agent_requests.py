@@ -32,7 +32,8 @@ HOME_AGENT = IPv4Address("10.0.0.1")
 UNIX = 1_265_675_966.0
 
 
-def _settings() -> HomeAgentSettings:
+def home_agent_settings() -> HomeAgentSettings:
+    """A home agent with many mobile nodes."""
     nodes = [
         {
             "home_address": IPv4Address("10.1.0.0") + number,
@@ -43,8 +44,9 @@ def _settings() -> HomeAgentSettings:
     return HomeAgentSettings.model_validate({"address": HOME_AGENT, "mobile_node": nodes})
 
 
-def _datagrams(settings: HomeAgentSettings, count: int, second: int) -> list[Datagram]:
-    datagrams = []
+def datagrams(settings: HomeAgentSettings, count: int, second: int) -> list[Datagram]:
+    """Requests of all mobile nodes in turn, two bindings each."""
+    made = []
     for number in range(count):
         node, binding_id = number // 2 % MOBILE_NODES, number % 2 + 1
         association = settings.mobile_node[node].security_association[0]
@@ -65,33 +67,33 @@ def _datagrams(settings: HomeAgentSettings, count: int, second: int) -> list[Dat
             association.algorithm,
             association.key,
         )
-        datagrams.append(Datagram(payload, care_of_address, 434, HOME_AGENT, "eth0"))
-    return datagrams
+        made.append(Datagram(payload, care_of_address, 434, HOME_AGENT, "eth0"))
+    return made
 
 
-def _run(agent: HomeAgent, datagrams: list[Datagram], second: int) -> float:
+def _run(agent: HomeAgent, sent: list[Datagram], second: int) -> float:
     now = Instant(float(second), UNIX + second)
     replies = 0
     began = time.process_time()
-    for datagram in datagrams:
+    for datagram in sent:
         for effect in agent.receive(datagram, now):
             if type(effect) is SendDatagram and effect.payload[1] == 0:
                 replies += 1
     seconds = time.process_time() - began
-    if replies != len(datagrams):
-        raise SystemExit(f"{replies} of {len(datagrams)} requests were accepted")
-    return len(datagrams) / seconds
+    if replies != len(sent):
+        raise SystemExit(f"{replies} of {len(sent)} requests were accepted")
+    return len(sent) / seconds
 
 
 def main() -> None:
     """Print requests per second of processor time, for new bindings and for renewals."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 2 * MOBILE_NODES
-    settings = _settings()
+    settings = home_agent_settings()
     agent = HomeAgent(settings, Random(1))
     agent.start(Instant(0.0, UNIX))
     gc.freeze()
     for second, phase in enumerate(("new bindings", "renewals", "renewals again"), 1):
-        rate = _run(agent, _datagrams(settings, count, second), second)
+        rate = _run(agent, datagrams(settings, count, second), second)
         print(f"{phase}: {rate:,.0f} requests/s ({1e6 / rate:.1f} us each)")
 
 
