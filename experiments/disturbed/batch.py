@@ -99,6 +99,7 @@ class Run:
         facts = {
             "busiest": busiest.link.name,
             "queued": site.queued(busiest.link)[self._plan.direction],
+            "probe_timeout": site.probe_time_out(busiest),
             "next_delay_ms": min(a.link.delay for a in site.topology.accesses if a is not busiest),
         }
         begun = time.monotonic()

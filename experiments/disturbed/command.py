@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from experiments.command import Experiment
 from experiments.disturbed import drawing
 from experiments.disturbed.arguments import read
 from experiments.disturbed.plan import DisturbedPlan
-from experiments.disturbed.summary import samples, summarise
+from experiments.disturbed.summary import samples, summarise, wanted_outage
 from experiments.work import Table
 from topologies.lab.lab import Lab
 
@@ -68,8 +68,29 @@ class DisturbedExperiment(Experiment[DisturbedPlan]):
             table.add_row(*_row(cell))
         console.print(table)
         console.print("each number: median/95th percentile of the runs", highlight=False)
+        for line in _bounds(summary["cells"]):
+            console.print(line, highlight=False)
         if not summary["valid"]:
             console.print("INVALID: something that must hold did not; see the problems below")
+
+
+def _bounds(cells: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What was wanted beside what was measured, where there is a bound."""
+    for cell in cells:
+        name = f"figure {cell['figure']}, {cell['case']}, {cell['policy']}"
+        outage, lost = cell["outage_s"], cell["lost_packets"]
+        if cell["case"] == "silent-loss" and cell["probe_timeout_s"] and outage:
+            time_out = cell["probe_timeout_s"]["p95"]
+            wanted = wanted_outage(time_out)
+            yield (
+                f"{name}: probe time-out {1000 * time_out:.0f} ms; outage p95 {1000 * outage['p95']:.0f} ms, "
+                f"wanted at most {1000 * wanted:.0f}"
+            )
+        if cell["bound_packets"] and lost:
+            yield (
+                f"{name}: queue {cell['queued_packets']['max']:.0f} packets; at most {lost['max']:.0f} lost, "
+                f"wanted at most {cell['bound_packets']['max']:.0f}"
+            )
 
 
 def _row(cell: Mapping[str, Any]) -> list[str]:

@@ -131,6 +131,15 @@ class Site:
         source = self.care_of_address(access)
         self.node("nat").namespace.forget_udp_flow(source, HOME_AGENT.ip, MOBILE_IP_PORT)
 
+    def probe_time_out(self, access: Access) -> float | None:
+        """Seconds after which a liveness probe of an access's tunnel counts as missed; None: not probed."""
+        rows = self.agents.ask("mn", "status")["bindings"]
+        (row,) = [row for row in rows if row["binding_id"] == access.binding_id]
+        milliseconds = row.get("liveness", {}).get("time_out_ms")
+        return None if milliseconds is None else float(milliseconds) / 1000
+
+    # ----- agents -----
+
     def _daemon(self, node: str) -> Any:
         return next(d for d in self.node(node).nconfig.daemons if isinstance(d, Agent))
 

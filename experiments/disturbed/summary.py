@@ -22,9 +22,42 @@ _NUMBERS = {
     "tcp_stall_s": "tcp_stall",
     "tcp_retransmits": "retransmits",
     "queued_packets": "queued",
+    "probe_timeout_s": "probe_timeout",
+    "bound_packets": "bound",
 }
 """Quantities of a cell, each with the key that a run has it under."""
-_COLUMNS = ("busiest", "queued", "sent", "lost", "duplicates", "reordered", "outage", "recovery", "tcp_stall")
+_COLUMNS = (
+    "busiest",
+    "queued",
+    "probe_timeout",
+    "sent",
+    "lost",
+    "duplicates",
+    "reordered",
+    "outage",
+    "recovery",
+    "tcp_stall",
+)
+
+
+OUTAGE_WANTED, SHORT_TIME_OUT = 0.45, 0.1
+"""Seconds: what a silent failure may cost where the probe's time-out is short; else that time-out more."""
+
+
+def wanted_outage(probe_timeout: float) -> float:
+    """Seconds of outage that a silent failure may cost at a probe's time-out under load."""
+    return OUTAGE_WANTED if probe_timeout <= SHORT_TIME_OUT else OUTAGE_WANTED + probe_timeout
+
+
+def bound_of(run: Mapping[str, Any], direction: str) -> float | None:
+    """Packets of 1,000/s that a lost carrier may cost; None: another fault.
+
+    Upward the mobile node knows at once. Downward what the link's queue held is lost, and what
+    the home agent sends until it hears of it over the fastest other link.
+    """
+    if run["case"] != "carrier-loss":
+        return None
+    return 1.0 if direction == "up" else float(run["queued"] + run["next_delay_ms"] + 2)
 
 
 def quantile(samples: Sequence[float], share: float) -> float:
@@ -72,7 +105,7 @@ def summarise(
 def _cell(plan: DisturbedPlan, treatment: Treatment, outcomes: Outcomes) -> dict[str, Any]:
     wanted = (treatment.figure, treatment.case, treatment.policy)
     runs = [
-        run
+        {**run, "bound": bound_of(run, plan.direction)}
         for _, outcome in outcomes
         for run in outcome["runs"]
         if (run["figure"], run["case"], run["policy"]) == wanted

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from agents.daemon.programs import OTHER_END_TIME
 from tests.net.guests import SYSTEM_PYTHON
 from topologies.lab.guest_kernel import ROOT
 from topologies.lab.lab import Lab
@@ -105,9 +106,11 @@ def test_lost_registrations_do_not_touch_the_traffic(results: Results) -> None:
     assert cell["tcp_retransmits"]["samples"] == [0]
 
 
-def test_another_address_costs_a_round_trip_or_two(results: Results) -> None:
+def test_another_address_costs_a_round_trip_or_two_and_the_home_agents_wait(results: Results) -> None:
     cell = results["failover"].result().cell("renumber")
-    assert 0.02 < cell["outage_s"]["max"] < 0.15
+    # LTE: registration and reply 30 ms, ARP for the new address 30 ms. The home agent goes on using the former
+    # tunnel for a moment: right if it still works, which it cannot know.
+    assert OTHER_END_TIME < cell["outage_s"]["max"] < OTHER_END_TIME + 0.1
     assert cell["recovery_s"]["max"] < 1
 
 

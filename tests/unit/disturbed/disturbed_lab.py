@@ -32,6 +32,7 @@ def run_of(case: str, policy: str, outage: float, **changes: Any) -> dict[str, A
         "busiest": "lte",
         "queued": 15,
         "next_delay_ms": 5,
+        "probe_timeout": 0.1,
         "affected": [4],
         "recovery": 1.5,
         "failed_tunnels": [4],

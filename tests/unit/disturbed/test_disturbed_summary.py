@@ -15,7 +15,14 @@ from rich.console import Console
 from experiments.disturbed import drawing
 from experiments.disturbed.command import DisturbedExperiment
 from experiments.disturbed.plan import DisturbedPlan
-from experiments.disturbed.summary import distribution, quantile, samples, summarise
+from experiments.disturbed.summary import (
+    bound_of,
+    distribution,
+    quantile,
+    samples,
+    summarise,
+    wanted_outage,
+)
 from tests.unit.disturbed.disturbed_lab import PLAN, outcome_of
 
 
@@ -125,3 +132,23 @@ def test_the_table_and_the_drawing(tmp_path: Path) -> None:
     first = {path.name: path.read_bytes() for path in paths}
     again = drawing.draw(found, tmp_path / "again")
     assert {path.name: path.read_bytes() for path in again} == first
+
+
+def test_what_is_wanted_stands_beside_what_was_measured() -> None:
+    found = summary()
+    carrier = next(cell for cell in found["cells"] if cell["case"] == "carrier-loss")
+    # 15 held by the queue, 5 ms over WiFi, and 2.
+    assert carrier["bound_packets"]["samples"] == [22, 22, 22]
+    assert found["cells"][0]["bound_packets"] is None
+    assert (wanted_outage(0.1), wanted_outage(0.16)) == (0.45, pytest.approx(0.61))
+    assert bound_of({"case": "carrier-loss", "queued": 15, "next_delay_ms": 5}, "up") == 1
+    screen = io.StringIO()
+    DisturbedExperiment("failover", "").show(Console(file=screen, width=116), found)
+    said = screen.getvalue()
+    assert "silent-loss, per-flow: probe time-out 100 ms; outage p95 420 ms, wanted at most 450" in said
+    assert "carrier-loss, per-flow: queue 15 packets; at most 420 lost, wanted at most 22" in said
+
+
+def test_without_probes_there_is_no_time_out() -> None:
+    found = summary(probe_timeout=None)
+    assert found["cells"][0]["probe_timeout_s"] is None
