@@ -108,8 +108,8 @@ def test_lost_registrations_do_not_touch_the_traffic(results: Results) -> None:
 
 def test_another_address_costs_a_round_trip_or_two_and_the_home_agents_wait(results: Results) -> None:
     cell = results["failover"].result().cell("renumber")
-    # LTE: registration and reply 30 ms, ARP for the new address 30 ms. The home agent goes on using the former
-    # tunnel for a moment: right if it still works, which it cannot know.
+    # LTE: registration and reply 30 ms, ARP for the new address 30 ms. The home agent goes on using
+    # the former tunnel for a moment: right if it still works, which it cannot know.
     assert OTHER_END_TIME < cell["outage_s"]["max"] < OTHER_END_TIME + 0.1
     assert cell["recovery_s"]["max"] < 1
 
