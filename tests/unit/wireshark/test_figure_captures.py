@@ -28,7 +28,7 @@ def tshark(*words: str) -> str:
 
 
 def test_there_is_a_capture_of_each_figure() -> None:
-    assert {path.stem for path in CAPTURES} >= {"figure3", "figure4", "figure5"}
+    assert {path.stem for path in CAPTURES} >= {"figure3", "figure4", "figure5", "figure6"}
 
 
 @pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.stem)
