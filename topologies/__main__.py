@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``python -m topologies FIGURE …`` and ``python -m topologies doctor``, by whatever Python there is."""
+"""``python -m topologies FIGURE …``, ``doctor`` and ``cleanup``, by whatever Python there is."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ def main() -> int:
     if os.path.realpath(sys.prefix) != os.path.realpath(PYTHON.parent.parent):
         continue_as("topologies")
     # Only here: the system's Python knows none of what these need.
-    from topologies import doctor, launcher
+    from topologies import cleanup, doctor, launcher
 
     command, *rest = sys.argv[1:] or [""]
-    return doctor.main(rest) if command == "doctor" else launcher.main(sys.argv[1:])
+    commands = {"doctor": doctor.main, "cleanup": cleanup.main}
+    return commands[command](rest) if command in commands else launcher.main(sys.argv[1:])
 
 
 if __name__ == "__main__":

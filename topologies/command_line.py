@@ -19,7 +19,7 @@ from topologies.lab.guest import Clock
 from topologies.lab.lab import KernelChoice
 from topologies.links import DEFAULT_LINKS, AccessLink, LinkError, parse_links
 
-COMMANDS = ("doctor",)
+COMMANDS = ("doctor", "cleanup")
 _EXEC = "--exec"
 _SPECIAL_FOLDERS = ("/proc", "/sys", "/dev", "/run")
 _Choice = TypeVar("_Choice", bound=StrEnum)
@@ -83,7 +83,8 @@ def parser() -> argparse.ArgumentParser:
         description="Bring up a figure of the draft, wait until every binding is registered, run a command "
         "on a node, and take everything down. Exit code: the command's; 125 if the network did not come up, "
         "2 for bad usage.",
-        epilog="python -m topologies doctor [--json]: what works on this machine, and what mends the rest.",
+        epilog="python -m topologies doctor [--json]: what works on this machine, and what mends the rest. "
+        "python -m topologies cleanup [--json]: remove what killed runs have left.",
         allow_abbrev=False,
     )
     add = made.add_argument

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from topologies.command_line import Scene
 from topologies.figures import load
+from topologies.lab.leftovers import TAG
 from topologies.registered import AgentNetwork, AgentNetworkError
 from topologies.signals import end_on_signals
 
@@ -126,7 +127,7 @@ def main(arguments: Sequence[str]) -> int:
         working_folder = Path(arguments[1])
         working_folder.mkdir()
         return perform(scene, working_folder)
-    with tempfile.TemporaryDirectory(prefix="mip4-", dir="/run") as folder:
+    with tempfile.TemporaryDirectory(prefix=f"{os.environ.get(TAG, 'mip4')}-", dir="/run") as folder:
         return perform(scene, Path(folder))
 
 

@@ -21,7 +21,9 @@ from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 
+from topologies.lab import leftovers
 from topologies.lab.guest_kernel import ROOT, GuestKernel
+from topologies.lab.leftovers import RunFolder
 
 VIRTUAL_EPOCH = 1_767_225_600
 """Unix time at which every virtual clock starts: 2026-01-01 00:00:00 UTC."""
@@ -113,13 +115,15 @@ class Guest:
         :param seed: of the guest kernel's random numbers; None takes the host's.
         :param wall_limit: seconds of wall-clock time after which :meth:`wait` kills it.
         """
-        self._folder = Path(tempfile.mkdtemp(prefix="mip4-guest-", dir="/tmp"))
+        leftovers.remove()
+        self._run = RunFolder("guest")
+        self._folder = self._run.path
         self._limit = wall_limit
         self._copies: list[threading.Thread] = []
         try:
             self._process = self._start(kernel, job, clock, seed)
         except BaseException:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._run.close()
             raise
 
     def _start(
@@ -195,7 +199,7 @@ class Guest:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._run.close()
 
     def kill(self) -> None:
         """End the guest at once, with everything in it."""

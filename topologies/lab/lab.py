@@ -5,19 +5,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
+from topologies.lab import leftovers
 from topologies.lab.guest import Clock, Guest, Job, job_environment
 from topologies.lab.guest_kernel import ROOT, GuestKernel, find
+from topologies.lab.leftovers import RunFolder
 
 END_LIMIT = 15.0
 """Seconds a job on the host's kernel may take to undo what it made after it was told to end."""
@@ -67,7 +66,9 @@ class HostRun:
 
     def __init__(self, job: Job, wall_limit: float | None = None) -> None:
         self._limit = wall_limit
-        self._folder = Path(tempfile.mkdtemp(prefix="mip4-host-", dir="/tmp"))
+        leftovers.remove()
+        self._run = RunFolder("host")
+        self._folder = self._run.path
         self._streams = {} if job.live else {name: self._folder / name for name in ("stdout", "stderr")}
         with contextlib.ExitStack() as stack:
             output, errors = (
@@ -77,7 +78,7 @@ class HostRun:
             self._process = subprocess.Popen(
                 list(job.argv),
                 cwd=job.cwd,
-                env=job_environment(job.environment),
+                env=job_environment({**job.environment, leftovers.TAG: self._folder.name}),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=errors,
@@ -91,7 +92,7 @@ class HostRun:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._run.close()
 
     def poll(self) -> bool:
         """True once it has ended."""
