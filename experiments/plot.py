@@ -18,11 +18,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from experiments import figures, signalling_figures
+from experiments import asymmetry_figures, figures, signalling_figures
 from experiments.disturbed import drawing
 from experiments.store import StoreError
 from experiments.stored import (
     experiment_of,
+    read_asymmetry,
     read_distributions,
     read_disturbed,
     read_signalling,
@@ -47,12 +48,17 @@ def _signalling(folder: Path) -> list[Path]:
     return signalling_figures.draw(read_signalling(folder), folder / "figures")
 
 
+def _asymmetry(folder: Path) -> list[Path]:
+    return asymmetry_figures.draw(read_asymmetry(folder), folder / "figures")
+
+
 def _disturbed(folder: Path) -> list[Path]:
     return drawing.draw(read_disturbed(folder), folder / "figures")
 
 
 _DRAWN_BY = {
     "aggregate": _aggregate,
+    "asymmetry": _asymmetry,
     "failover": _disturbed,
     "handover": _disturbed,
     "signalling": _signalling,

@@ -130,6 +130,26 @@ class _DisturbedSummary(_Model):
     cells: list[_DisturbedCell]
 
 
+class _AsymmetryCell(_Model):
+    flows: int = Field(ge=1)
+    ratio: int = Field(ge=1)
+    spread_ms: int = Field(ge=0)
+    gain: _Stat | None
+
+
+class _AsymmetrySummary(_Model):
+    experiment: Literal["asymmetry"]
+    cells: list[_AsymmetryCell]
+
+
+def read_asymmetry(folder: Path) -> dict[str, Any]:
+    """The summary of an ``asymmetry`` result.
+
+    :raises StoreError: naming the file and what is wrong with it.
+    """
+    return _read(folder / "summary.json", _AsymmetrySummary, "a summary of a result")
+
+
 def experiment_of(folder: Path, known: tuple[str, ...]) -> str:
     """The experiment of the result in a folder.
 

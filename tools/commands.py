@@ -10,7 +10,17 @@ from functools import partial
 
 from agents import command_line as agent
 from agents import mipctl
-from experiments import aggregate, arguments, failover, handover, plot, signalling
+from experiments import (
+    aggregate,
+    arguments,
+    asymmetry,
+    claims,
+    failover,
+    handover,
+    plot,
+    reference,
+    signalling,
+)
 from experiments.disturbed import arguments as disturbed
 from experiments.disturbed.cases import FAILOVER, HANDOVER
 from topologies import command_line as topologies
@@ -55,10 +65,28 @@ COMMANDS = (
         partial(disturbed.parser, HANDOVER, handover.__doc__ or ""),
     ),
     Command(
+        "asymmetry.py",
+        ("python", "experiments/asymmetry.py"),
+        "Find where spreading packets stops paying",
+        asymmetry.parser,
+    ),
+    Command(
         "signalling.py",
         ("python", "experiments/signalling.py"),
         "Count registration messages against bindings",
         signalling.parser,
+    ),
+    Command(
+        "reference.py",
+        ("python", "experiments/reference.py"),
+        "Measure the stored reference results again, and compare",
+        reference.parser,
+    ),
+    Command(
+        "claims.py",
+        ("python", "experiments/claims.py"),
+        "Answer the draft's claims with the stored reference results",
+        claims.parser,
     ),
     Command(
         "plot.py",

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Today's code gives what the stored references say: one run of each, the whole by ``reference.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from experiments.reference import differences, load, measure
+from topologies.lab.lab import Lab
+
+pytestmark = [pytest.mark.net, pytest.mark.usefixtures("lab")]
+
+PARTS = {
+    "unequal-links": ("--runs", "1"),
+    "equal-links": ("--runs", "1", "--flows", "1"),
+    "signalling": ("--runs", "1", "--bindings", "4"),
+}
+"""What is measured of each: the first run of it all, or of one cell."""
+Measured = dict[str, "Future[tuple[dict[str, Any], str]]"]
+
+
+@pytest.fixture(scope="module")
+def measured(lab: Lab) -> Iterator[Measured]:  # noqa: ARG001 - a guest
+    with ThreadPoolExecutor(2) as pool:
+        yield {name: pool.submit(measure, name, *words) for name, words in PARTS.items()}
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", PARTS)
+def test_what_is_stored_is_measured_again(measured: Measured, name: str) -> None:
+    summary, _ = measured[name].result()
+    found = list(differences(load(name)["summary"], summary))
+    assert len(found) > 1
+    changed = [row for row in found if row.verdict == "CHANGED"]
+    assert not changed, "if it is meant: python experiments/reference.py --renew && claims.py --write"
