@@ -95,29 +95,35 @@ def _per_packet(stored: Stored) -> str:
 
 
 def _reordering(stored: Stored) -> str:
-    rows = []
-    for flows in (1, 8):
-        unequal = _cell(stored, "unequal-links", policy="per-packet", flows=flows)
-        equal = _cell(stored, "equal-links", policy="per-packet", flows=flows)
-        ours, theirs = unequal["reordering"], equal["reordering"]
-        ratios, degrees, extents = (
-            f"{_interval(ours[key], digits)} and {_interval(theirs[key], digits)}"
-            for key, digits in (("ratio", 3), ("n3_ratio", 4), ("mean_extent", 1))
-        )
-        late = (
-            f"{_interval(unequal['late_time_ms']['p95'], 1)} and {_interval(equal['late_time_ms']['p95'], 2)}"
-        )
-        rows.append(
-            f"{flows} flow{'s' * (flows > 1)}: reordered ratio {ratios}; 3-reordered {degrees}; mean "
-            f"extent {extents} packets; 95 % of the reordered packets are at most {late} ms late; of {unequal['retransmits']['mean']:.0f} retransmissions in a run "
-            f"over the default links {unequal['spurious_retransmits']['mean']:.0f} were needless"
-        )
-    return (
-        "**Yes.** First over the default links, then over four equal ones. "
-        + ". ".join(rows)
-        + ". Over equal links the ratio stays high while the packets are hardly late: a single small packet "
-        "(66 octets last 53 µs at 10 Mbit/s) shifts one link's queue against the others, and the ratio counts "
-        "every inversion however short. What differs is how late packets come, and what it does to TCP."
+    cells = [
+        _cell(stored, reference, policy="per-packet", flows=flows)
+        for flows in (1, 8)
+        for reference in ("unequal-links", "equal-links")
+    ]
+    rows = [
+        ("reordered ratio", [_interval(cell["reordering"]["ratio"], 3) for cell in cells]),
+        ("3-reordered ratio", [_interval(cell["reordering"]["n3_ratio"], 4) for cell in cells]),
+        ("mean extent, packets", [_interval(cell["reordering"]["mean_extent"], 1) for cell in cells]),
+        ("95 % are at most so late, ms", [_interval(cell["late_time_ms"]["p95"], 2) for cell in cells]),
+        ("retransmissions a run", [_interval(cell["retransmits"], 1) for cell in cells]),
+        ("of these needless", [_interval(cell["spurious_retransmits"], 1) for cell in cells]),
+    ]
+    table = [
+        "| per-packet | 1 flow, default links | 1, equal links | 8 flows, default links | 8, equal links |",
+        "|---|---|---|---|---|",
+        *(f"| {name} | {' | '.join(values)} |" for name, values in rows),
+    ]
+    return "\n".join(
+        [
+            "**Yes.**",
+            "",
+            *table,
+            "",
+            "Over equal links the ratio stays high while packets are hardly late: one small packet on one",
+            "link (66 octets last 53 µs at 10 Mbit/s) shifts that link's queue against the others, and the",
+            "ratio counts every inversion, however short. What differs is how late packets come, and what",
+            "that does to TCP.",
+        ]
     )
 
 
