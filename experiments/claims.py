@@ -137,7 +137,7 @@ def _bulk(stored: Stored) -> str:
         "**Yes.** Share of the messages that bulk re-registration saves: "
         + ", ".join(rows)
         + ". It is less than "
-        "all but one request: every second renewal of an interface is its own (FACTS G22, G25)."
+        "all but one request: every second renewal of an interface is its own (FACTS G24, G25)."
     )
 
 
