@@ -252,6 +252,20 @@ class SendIcmp:
 
 
 @dataclass(frozen=True, slots=True)
+class SendProbe:
+    """Send an ICMP echo request, whatever path selection would choose."""
+
+    payload: bytes
+    """From the ICMP type to the end, checksum filled in."""
+    source: IPv4Address
+    destination: IPv4Address
+    interface: str
+    """The access link it leaves by."""
+    through: Tunnel | AccessLink | None
+    """The way to use; None: none, bare from the care-of address ``source``."""
+
+
+@dataclass(frozen=True, slots=True)
 class SetNeighbour:
     """Pin the link address of a neighbour, without ARP (RFC 5944 §4.6)."""
 
@@ -300,6 +314,7 @@ Effect = (
     | ReceiveBroadcasts
     | GratuitousArp
     | SendIcmp
+    | SendProbe
     | SetNeighbour
     | StartTimer
     | StopTimer

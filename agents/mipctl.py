@@ -32,6 +32,7 @@ _TUNNEL_COLUMNS = (
     "device", "alias", "encapsulation", "local", "remote", "remote_port", "mtu", "state", "sent_packets",
     "sent_octets", "received_packets", "received_octets",
 )  # fmt: skip
+_LIVENESS_COLUMNS = ("alias", "liveness", "since", "why", "round_trip_ms", "time_out_ms", "loss")
 
 
 def _whole_number(word: str) -> int:
@@ -144,7 +145,7 @@ def _show(socket: Path, arguments: argparse.Namespace, console: Console) -> None
         rows: Any = document["events"]
     else:
         document = ask(socket, "status")
-        rows = document["devices" if arguments.command == "tunnels" else "bindings"]
+        rows = _tunnels(document) if arguments.command == "tunnels" else document["bindings"]
     if arguments.json:
         shown = {
             "status": document,
@@ -162,10 +163,38 @@ def _show(socket: Path, arguments: argparse.Namespace, console: Console) -> None
             console.print(moment, name, *(f"{k}={v}" for k, v in row.items()), highlight=False)
     elif arguments.command == "tunnels":
         _table(rows, _TUNNEL_COLUMNS, console)
+        if document["role"] == "mobile-node":
+            _table([row for row in rows if "liveness" in row], _LIVENESS_COLUMNS, console)
         drops = [{"dropped": reason, "packets": count} for reason, count in document["drops"].items()]
         _table(drops, ("dropped", "packets"), console)
     else:
         _table(rows, _BINDING_COLUMNS, console)
+
+
+def _tunnels(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """An agent's tunnels; a mobile node's ways of any kind, with what its probes say of each."""
+    bindings = {row["interface"]: row for row in document["bindings"] if "liveness" in row}
+    rows = []
+    for device in document["devices"]:
+        known = bindings.pop(device.get("interface"), None) if device.get("state") == "sending" else None
+        rows.append(device if known is None else {**device, **_probed(known)})
+    for row in bindings.values():
+        way = row["tunnel"] or {}
+        here = {
+            "device": row["interface"] if way else None,
+            "alias": f"{row['interface']} bid {row['binding_id']}",
+            "interface": row["interface"],
+            "encapsulation": way.get("encapsulation"),
+            "remote": way.get("gateway", way.get("remote")),
+            "state": "sending" if way else row["state"],
+        }
+        rows.append({**here, **_probed(row)})
+    return rows
+
+
+def _probed(binding: dict[str, Any]) -> dict[str, Any]:
+    liveness = dict(binding["liveness"])
+    return {"binding_id": binding["binding_id"], "liveness": liveness.pop("state"), **liveness}
 
 
 def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str], console: Console) -> None:

@@ -29,12 +29,15 @@ from agents.effects import (
     SendIcmp,
     StartTimer,
     StopTimer,
+    Tunnel,
 )
 from agents.kept_state import KeptSetting
+from agents.liveness import Reason
 from agents.mobile_node_departures import Departure, depart_all, depart_on_stop, depart_one
 from agents.mobile_node_discovery import AgentDiscovery
 from agents.mobile_node_keepalive import Keepalives
 from agents.mobile_node_link import Link
+from agents.mobile_node_liveness import Received, Watch
 from agents.mobile_node_outbox import Outbox
 from agents.mobile_node_paths import PathTable, Way
 from agents.mobile_node_registrations import Registrations
@@ -81,6 +84,7 @@ class MobileNode:
         self._registrations = Registrations(settings, self._links, self._requests, self._outbox)
         self._keepalives = Keepalives(self._links, self._outbox)
         self._paths = PathTable(settings.home_address, settings.path_selection.weights)
+        self._watch = Watch(settings, random, self._outbox)
         self._home: Home | None = None
         self._wake = math.inf
         self._stop_at = math.inf
@@ -186,14 +190,44 @@ class MobileNode:
             self._wake = math.inf
         return self._settle(now)
 
-    def tunnel_failed(self, binding_id: int, now: Instant) -> list[Effect]:
-        """Probes no longer come back through the tunnel of this binding (FACTS G25)."""
+    def probe(self, received: Received, now: Instant) -> list[Effect]:
+        """The timer ``PROBES`` has run out: probe the tunnels and judge them (FACTS G25)."""
+        self._watch.tick(received, now.monotonic)
+        return self._judge(now)
+
+    def probe_answered(
+        self,
+        payload: bytes,
+        source: IPv4Address,
+        way: Tunnel | AccessLink | None,
+        interface: str,
+        now: Instant,
+    ) -> list[Effect]:
+        """An ICMP echo reply for this node.
+
+        :param payload: from the ICMP type on.
+        :param way: by which it came; None: bare by ``interface``.
+        """
+        if self._watch.take_answer(payload, source, way, interface, now.monotonic):
+            return self._judge(now)
+        return self._outbox.flush()
+
+    def _judge(self, now: Instant) -> list[Effect]:
+        failed = self._watch.failed() if self._active else []
+        for link, reason in failed:
+            self._registrations.lose_tunnel(link, reason, now.monotonic)
+        silent = self._watch.to_renew(now.monotonic) if self._active else []
+        for link in silent:
+            link.due = now.monotonic
+        if failed or silent or self._watch.recovered:
+            return self._settle(now)
+        return self._outbox.flush()
+
+    def tunnel_failed(self, binding_id: int, now: Instant, reason: Reason = Reason.SILENT) -> list[Effect]:
+        """Packets no longer come through the tunnel of this binding (FACTS G25)."""
         for link in self._links.values():
             if link.settings.binding_id == binding_id and link.binding is not None and self._active:
-                self._outbox.report(
-                    "tunnel-failed", {"interface": link.settings.name, "binding_id": binding_id}, warning=True
-                )
-                self._registrations.lose_tunnel(link, now.monotonic)
+                self._registrations.lose_tunnel(link, reason, now.monotonic)
         return self._settle(now)
 
     # ----- orders -----
@@ -326,6 +360,7 @@ class MobileNode:
             self._settings,
             self._registrations,
             self._links.values(),
+            self._watch,
             home=None if self._home is None else (self._home.interface, self._home.settled),
             counters=self._outbox.counters,
             stopping=self._stopping,
@@ -341,6 +376,7 @@ class MobileNode:
             self._registrations.replan(now.monotonic, self._active)
             self._end_if_stopped(now.monotonic)
             self._outbox.emit(*self._paths.update(self._ways()))
+            self._watch.follow(self._links.values(), now.monotonic)
         if not self._stopped:
             self._registrations.transmit(now)
             self._keepalives.transmit(now.monotonic)

@@ -51,7 +51,7 @@ class Departure:
         """Its own link if that works, else the best other one; None while there is none."""
         if self.home is not None:
             return self.home
-        best: tuple[tuple[bool, bool, bool, int, int], Route] | None = None
+        best: tuple[tuple[float, ...], Route] | None = None
         for link in links:
             attachment = link.attachment(refused_too=True)
             if attachment is None or (link is self.link and self.elsewhere):
@@ -59,8 +59,10 @@ class Departure:
             key = (
                 link is not self.link,
                 link.binding is None,
+                link.doubtful,
                 attachment.foreign_agent is not None,
                 link.settings.priority,
+                link.probe_round_trip,
                 link.order,
             )
             if best is None or key < best[0]:

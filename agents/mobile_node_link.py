@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from agents.effects import MOBILE_IP_PORT, AccessLink, Encapsulation, InterfaceState, Tunnel
+from agents.liveness import Reason
 from agents.mobile_node_discovery import Agent, AgentDiscovery
 from agents.mobile_node_paths import Way
 from agents.mobile_node_requests import Route
@@ -112,6 +113,15 @@ class Link:
         self.failures = 0
         self.silent = 0
         self.tunnel_failures = 0
+        self.failure: Reason | None = None
+        """Why the last tunnel was given up, until the next one is there."""
+        self.failed_at = -math.inf
+        self.recovering = False
+        """Not to be registered before the path has shown that it works again."""
+        self.doubtful = False
+        """The latest probes through the tunnel are missing."""
+        self.probe_round_trip = 0.0
+        """Of those answered, smoothed; 0 without any."""
         self.mismatches = 0
         self.first_unanswered = 0.0
         self.last_sent = -math.inf
@@ -299,6 +309,8 @@ class Link:
 
     def earliest(self) -> float:
         """When the next request may go out: ``due``, but one per second (FACTS G36)."""
+        if self.recovering:
+            return math.inf
         return self.due if self.urgent else max(self.due, self.last_sent + RETRANSMISSION_MINIMUM)
 
     def failed_rounds(self, now: float) -> int:
@@ -326,6 +338,7 @@ class Link:
     def start_afresh(self, now: float) -> None:
         """Whatever failed before says nothing about what comes now."""
         self.failures = self.silent = self.mismatches = self.tunnel_failures = 0
+        self.recovering = False
         self.due = now
 
     def sent(self, plan: Plan, now: float) -> None:

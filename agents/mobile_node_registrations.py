@@ -9,6 +9,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 
 from agents.effects import Datagram, GratuitousArp, Instant
+from agents.liveness import Reason
 from agents.mobile_node_departures import Departure, depart_one
 from agents.mobile_node_fallback import Belief, ExtensionSupport
 from agents.mobile_node_link import Link, Plan
@@ -27,7 +28,9 @@ from agents.wire import (
 DEPARTURE_WINDOW = 1.0
 """How long an unanswered deregistration holds up the next request."""
 TUNNEL_FAILURE_MAXIMUM = 60.0
-"""Longest hysteresis; a tunnel that lived longer starts with the shortest."""
+"""Longest hysteresis in seconds."""
+STABLE_AFTER = 10.0
+"""A tunnel that lived longer than so many seconds starts with the shortest."""
 
 
 class Registrations:
@@ -67,19 +70,30 @@ class Registrations:
         ends += [departure.until for departure in self.departures]
         return min(self.turn_at, self.support.until, *ends, math.inf)
 
-    def lose_tunnel(self, link: Link, now: float) -> None:
-        """Packets no longer pass although the link is up: tell the home agent over another one and
-        register again with hysteresis (FACTS G25, G31).
+    def lose_tunnel(self, link: Link, reason: Reason, now: float) -> None:
+        """Packets no longer pass although the link is up: tell the home agent over another one (also
+        what waits for a reply by this one, G51), register again with hysteresis (FACTS G25, G31).
         """
+        self._report_failure(link, reason, now)
+        link.recovering = self._settings.liveness.enabled
+        for departure in self.departures:
+            pending = self.requests.of(departure)
+            if pending is not None and pending.route.interface == link.settings.name:
+                self.requests.abandon(departure)
+                departure.due = now
         binding = link.binding
         assert binding is not None
-        if now - binding.since > TUNNEL_FAILURE_MAXIMUM:
+        if now - binding.since > STABLE_AFTER:
             link.tunnel_failures = 0
         link.due = now + min(2.0 ** min(link.tunnel_failures, 10), TUNNEL_FAILURE_MAXIMUM)
         link.tunnel_failures += 1
         link.binding = None
         self.requests.abandon(link)
         self.departures.append(depart_one(link, binding.plan, binding.expires, now, elsewhere=True))
+
+    def _report_failure(self, link: Link, reason: Reason, now: float) -> None:
+        link.failure, link.failed_at = reason, now
+        self._outbox.report("tunnel-failed", {**_names(link), "reason": str(reason)}, warning=True)
 
     def probe(self) -> None:
         """Ask the home agent for several tunnels again, on one interface first."""
@@ -162,6 +176,9 @@ class Registrations:
             lost, until = link.binding.plan, link.binding.expires
             link.binding = None
             self._outbox.report("binding-lost", _names(link))
+            if active:
+                gone = Reason.CARE_OF_ADDRESS_GONE if link.state.up else Reason.LINK_DOWN
+                self._report_failure(link, gone, now)
         elif pending is not None and link.binding is None and not self._overwrite:
             # Perhaps accepted, and the reply is lost with the link.
             lost, until = link.asked, pending.sent + pending.request.lifetime
@@ -360,6 +377,11 @@ class Registrations:
                 "bulk": bulk,
             },
         )
+        if link.failure is not None:
+            after = round(now - link.failed_at, 3)
+            recovered = {**_names(link), "reason": str(link.failure), "after": after}
+            self._outbox.report("tunnel-recovered", recovered)
+            link.failure = None
         if extension is None:
             self._overwrite = True
             if self.support.everywhere and link.plan is not None and link.plan.multiple:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from agents.effects import Tunnel
 from agents.mobile_node_link import Link
+from agents.mobile_node_liveness import Watch
 from agents.mobile_node_registrations import Registrations
 from agents.settings import MobileNodeSettings
 from agents.wire import describe_code
@@ -19,6 +20,7 @@ def status_of(
     settings: MobileNodeSettings,
     registrations: Registrations,
     links: Iterable[Link],
+    watch: Watch,
     *,
     home: tuple[str, bool] | None,
     counters: Mapping[str, int],
@@ -36,14 +38,16 @@ def status_of(
         "home_agent_support_changes_in": _remaining(support.until, now),
         "at_home": None if home is None else {"interface": home[0], "deregistered": home[1]},
         "stopping": stopping,
+        "home_agent_silent": watch.silent,
+        "probe_answers_discarded": watch.answers_discarded,
         "clock_offset": round(registrations.requests.identifications.offset, 3),
         "deregistrations_pending": len(registrations.departures),
-        "bindings": [_row(settings, link, home is not None, now) for link in links],
+        "bindings": [_row(settings, link, watch, home is not None, now) for link in links],
         "counters": dict(sorted(counters.items())),
     }
 
 
-def _row(settings: MobileNodeSettings, link: Link, at_home: bool, now: float) -> Status:
+def _row(settings: MobileNodeSettings, link: Link, watch: Watch, at_home: bool, now: float) -> Status:
     binding = link.binding
     plan = link.plan if binding is None else binding.plan
     foreign_agent = None if plan is None else plan.attachment.foreign_agent
@@ -56,6 +60,7 @@ def _row(settings: MobileNodeSettings, link: Link, at_home: bool, now: float) ->
         "care_of_address": None if plan is None else str(plan.attachment.care_of_address),
         "foreign_agent": None if foreign_agent is None else str(foreign_agent),
         "tunnel": None if binding is None else _way(link),
+        "liveness": watch.row(link, now),
         "access_technology": link.settings.access_technology,
         "uplink_kbit": link.uplink_kbit,
         "lifetime": None if binding is None else binding.granted,

@@ -106,6 +106,24 @@ class PathSelection(Model):
     """Answer a flow by the tunnel it came by; false: each end chooses for itself (G42)."""
 
 
+class Liveness(Model):
+    """``[mobile_node.liveness]``: echo requests through every tunnel (FACTS G25, agents/liveness.py)."""
+
+    enabled: bool = True
+    interval: Seconds = 0.1
+    """Seconds between two probes of a tunnel, and the least time-out of each."""
+    quick_interval: Seconds = 0.02
+    """Seconds between two probes once one is missing."""
+    unanswered: int = Field(6, ge=2, le=40)
+    """So many probes missing in a row, and nothing else received: the tunnel has failed."""
+    unanswered_with_data: int = Field(10, ge=2, le=40)
+    """The same while packets do arrive by the tunnel."""
+    recovery_interval: Seconds = 1.0
+    """Seconds between two probes of the path of a failed tunnel."""
+    recovery_answers: int = Field(3, ge=1, le=100)
+    """So many answers in a row before a failed tunnel is registered again."""
+
+
 def _refuse(problems: list[str]) -> None:
     """Say all that is wrong with one key; :func:`load` makes a line of each."""
     if problems:
@@ -359,6 +377,7 @@ class MobileNodeSettings(Model):
     """Unanswered requests with the extension before the agent counts as legacy (G12)."""
     legacy_hold_down: Seconds = 300.0
     deregister_at_stop: bool = True
+    liveness: Liveness = Liveness()
     home_link: InterfaceName | None = None
     """Interface that may come up on the home link."""
     receive_broadcasts: bool = False

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Hashable
 from functools import partial
 from ipaddress import IPv4Address
 from random import Random
@@ -17,10 +18,13 @@ from agents.foreign_agent import ForeignAgent
 from agents.foreign_agent_state import ForeignAgentState
 from agents.home_agent import HomeAgent
 from agents.home_agent_state import HomeAgentState
+from agents.linux.discovery import DiscoverySocket
 from agents.linux.interfaces import InterfaceMonitor
 from agents.linux.kernel import Kernel
+from agents.linux.probes import Probes
 from agents.linux.sockets import ControlSocket, Unreachable
 from agents.mobile_node import MobileNode
+from agents.mobile_node_liveness import PROBES
 from agents.mobile_node_state import MobileNodeState
 from agents.settings import ForeignAgentSettings, HomeAgentSettings, MobileNodeSettings
 
@@ -125,6 +129,8 @@ class MobileNodeShell(Shell):
         asyncio.get_running_loop().add_reader(self._monitor.fileno(), self._interfaces_changed)
         for name, state in self._monitor.states.items():
             self._follow(name, state)
+        if self.kernel.probes is not None:
+            asyncio.get_running_loop().add_reader(self.kernel.probes.fileno(), self._probes_answered)
         return self.machine.start(self._monitor.states, now)
 
     def socket_for(self, effect: SendDatagram) -> ControlSocket | None:
@@ -154,6 +160,16 @@ class MobileNodeShell(Shell):
                 return super().command(request)
         return {}
 
+    def endpoints(self) -> list[ControlSocket | DiscoverySocket | Probes]:
+        """Adds the socket of the probes."""
+        return [*super().endpoints(), *([self.kernel.probes] if self.kernel.probes is not None else [])]
+
+    def timer(self, key: Hashable, now: Instant) -> list[Effect]:
+        """Probing needs to know what the tunnels have received."""
+        if key == PROBES and self.kernel.probes is not None:
+            return self.machine.probe(self.kernel.probes.received(), now)
+        return super().timer(key, now)
+
     def status(self, now: Instant) -> dict[str, Any]:
         """Adds whether every usable interface has its binding."""
         return {**super().status(now), "registered": self.machine.registered}
@@ -169,6 +185,15 @@ class MobileNodeShell(Shell):
         for name, state in self._monitor.changes().items():
             self._follow(name, state)
             self.perform(self.machine.interface_changed(name, state, self.now()))
+
+    def _probes_answered(self) -> None:
+        assert self.kernel.probes is not None
+        for answer in self.kernel.probes.answers():
+            self.perform(
+                self.machine.probe_answered(
+                    answer.payload, answer.source, answer.way, answer.interface, self.now()
+                )
+            )
 
     def _follow(self, name: str, state: InterfaceState) -> None:
         """Sockets and the care-of address's own route follow the interface."""

@@ -39,6 +39,7 @@ from agents.effects import (
 from agents.linux.discovery import DiscoverySocket
 from agents.linux.kernel import PATH_MTU_AGE, Kernel
 from agents.linux.link_sources import LinkSources
+from agents.linux.probes import Probes
 from agents.linux.sockets import ControlSocket, Unreachable
 from agents.linux.ways import WayError
 from agents.settings import PathSelection, Policy
@@ -126,6 +127,14 @@ class Shell(ABC):
         """An ICMP error came for something we sent; only a foreign agent acts on it."""
         return []
 
+    def endpoints(self) -> list[ControlSocket | DiscoverySocket | Probes]:
+        """All that is read from in the event loop."""
+        return [*self._sockets, *self._discovery.values()]
+
+    def timer(self, key: Hashable, now: Instant) -> list[Effect]:
+        """A timer of the state machine's has run out."""
+        return self.machine.timer(key, now)
+
     def ended(self) -> bool:
         """Whether the state machine has finished after ``stop``."""
         return True
@@ -157,8 +166,7 @@ class Shell(ABC):
                 await self._control.close()
             for handle in (*self._timers.values(), *self._drains.values(), *self._later.values()):
                 handle.cancel()
-            endpoints: list[ControlSocket | DiscoverySocket] = [*self._sockets, *self._discovery.values()]
-            for endpoint in endpoints:
+            for endpoint in self.endpoints():
                 loop.remove_reader(endpoint.fileno())
                 endpoint.close()
             for sources in self._link_sources.values():
@@ -387,7 +395,7 @@ class Shell(ABC):
 
     def _run_out(self, key: Hashable) -> None:
         del self._timers[key]
-        self.perform(self.machine.timer(key, self.now()))
+        self.perform(self.timer(key, self.now()))
 
     def _drained(self, tunnel: Tunnel) -> None:
         del self._drains[tunnel]

@@ -20,6 +20,7 @@ from agents.effects import (
     Path,
     ReceiveBroadcasts,
     RemoveTunnel,
+    SendProbe,
     SetEncapsulatedReversePath,
     SetNeighbour,
     SetPaths,
@@ -38,6 +39,7 @@ from agents.linux.own_addresses import (
     OwnAddresses,
 )
 from agents.linux.path_selection import NumberedPath, Role
+from agents.linux.probes import Probes
 from agents.linux.remains import KernelRecord
 from agents.linux.reverse_paths import RULE_PRIORITY, ReversePaths
 from agents.linux.sockets import Unreachable
@@ -56,6 +58,7 @@ KernelEffect = (
     | ForwardBroadcasts
     | ReceiveBroadcasts
     | GratuitousArp
+    | SendProbe
     | SetNeighbour
 )
 TCP_IP_HEADERS = 40
@@ -115,6 +118,8 @@ class Kernel:
         self._sysctls = Sysctls()
         self.pinned: int | None = None
         """With a binding identifier here, only that binding carries traffic."""
+        self.probes = Probes(self._ways) if role == "mobile-node" else None
+        """Of the tunnels of a mobile node."""
         self._pinned: set[tuple[IPv4Address, str]] = set()
         """Neighbours, by address and interface."""
         self._taking_over = record is not None
@@ -209,6 +214,9 @@ class Kernel:
             case GratuitousArp(home_address, interface):
                 own = neighbours.link_address_of(self._netlink, interface)
                 neighbours.announce(interface, home_address, own)
+            case SendProbe():
+                if self.probes is not None:
+                    self.probes.send(effect)
             case SetNeighbour(address, interface, link_address):
                 neighbours.pin(self._netlink, address, interface, link_address)
                 if link_address is None:
@@ -282,6 +290,8 @@ class Kernel:
 
     def close(self) -> None:
         """Undo everything: tunnels, routes, rules, proxy entries, table, sysctls."""
+        if self.probes is not None:
+            self.probes.close()
         self._take_over()
         for home_address in list(self._paths):
             self._paths[home_address] = ()
@@ -393,9 +403,24 @@ class Kernel:
             ]
             for home_address, paths in self._paths.items()
         }
+        probed = {
+            home_address: [
+                NumberedPath(device.number, device.name, 1.0, 0.0)
+                for device in (self._ways.get(path.tunnel) for path in paths)
+                if device is not None
+            ]
+            for home_address, paths in self._paths.items()
+        }
+        home_agents = {tunnel.remote for tunnel in self._ways.tunnels() if tunnel not in self._encapsulated}
         mtu = None if self._role == "mobile-node" else self._ways.smallest_mtu()
         text = f"table ip {self._table} {{}}\ndelete table ip {self._table}\ntable ip {self._table} {{\n"
-        text += path_selection.chains(self._role, self.selection, addresses)
+        text += path_selection.chains(
+            self._role,
+            self.selection,
+            addresses,
+            probed,
+            home_agents if self._role == "foreign-agent" else (),
+        )
         text += path_selection.clamp(None if mtu is None else mtu - TCP_IP_HEADERS)
         self._loaded = frozenset(self._ways.tunnels())
         numbers = {tunnel: device.number for tunnel, device in self._ways.tunnels().items()}

@@ -11,7 +11,8 @@ it, of the way in its reply direction: a flow between two mobile nodes has both.
 The order of the rules (docs/design.md, "Path selection"):
 
 1. only packets to a home address (mobile node: from it), never signalling;
-2. a probe, or an echo reply of an agent, keeps the way it came by;
+2. a probe keeps the way it was marked for, and a home agent's echo reply the way its request came
+   by, under every policy, pinned or not, and without taking a slot;
 3. ``per-packet``: the next slot of the packet cycle;
 4. a live way in the connection mark is kept; that of a dead one falls through;
 5. the next slot of the flow cycle, remembered in the connection mark.
@@ -22,7 +23,7 @@ as a reply. ``per-flow-hash`` sets no mark; the kernel's multipath route decides
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Literal
@@ -117,16 +118,46 @@ def _remember(paths: Iterable[NumberedPath]) -> str:
     return text + "  }\n"
 
 
+def _probes(ways: Mapping[IPv4Address, Sequence[NumberedPath]]) -> str:
+    """Chains that lead the answer to a liveness probe back by the way the probe came.
+
+    The way is noted on each request anew: after a restart its number may be another. By home
+    address too: visitors on one link of a foreign agent have a way each and the device in common.
+    """
+    numbers = {(path.device, address): path.number for address, paths in ways.items() for path in paths}
+    came = answer = ""
+    if numbers:
+        jumps = (
+            f'"{device}" . {address} : jump reply-{number}'
+            for (device, address), number in sorted(numbers.items())
+        )
+        came = f"    ct direction original iifname . ip saddr vmap {{ {', '.join(jumps)} }}\n"
+        elements = (f"{number << NUMBER_BITS:#x} : {number}" for number in sorted(set(numbers.values())))
+        noted = f"ct mark & {_REPLY_MASK:#x} map {{ {', '.join(elements)} }}"
+        answer = f"    ct direction reply meta mark set {noted} accept\n"
+    return f"  chain echo-request {{\n{came}  }}\n  chain echo-reply {{\n{answer}  }}\n"
+
+
 def chains(
-    role: Role, selection: PathSelection, addresses: Mapping[IPv4Address, Sequence[NumberedPath]]
+    role: Role,
+    selection: PathSelection,
+    addresses: Mapping[IPv4Address, Sequence[NumberedPath]],
+    probed: Mapping[IPv4Address, Sequence[NumberedPath]] | None = None,
+    home_agents: Collection[IPv4Address] = (),
 ) -> str:
-    """The chains of path selection as nft text; loaded anew, every cycle starts at its first slot."""
+    """The chains of path selection as nft text; loaded anew, every cycle starts at its first slot.
+
+    :param addresses: the ways each home address may use, after pinning.
+    :param probed: every way of each, pinned or not: a probe is answered by it.
+    :param home_agents: whose echo replies a foreign agent leads back by the way of their request.
+    """
     live = {address: paths for address, paths in addresses.items() if paths}
     if selection.policy is Policy.PER_FLOW_HASH:
         live = {}
     every = [path for paths in live.values() for path in paths]
     field = "saddr" if role == "mobile-node" else "daddr"
-    text = _keep(every)
+    probed = probed or {}
+    text = _keep([*every, *(path for paths in probed.values() for path in paths)])
     forwarded, own = [], []
     for address, paths in live.items():
         name = f"choose-{str(address).replace('.', '-')}"
@@ -135,12 +166,25 @@ def chains(
         # What an agent itself sends to a mobile node answers it, and follows the question's way.
         own.append(f"{address} : goto {name}" + ("" if role == "mobile-node" else "-by-flow"))
     text += _remember(every if selection.mirror else ())
+    if role != "mobile-node":
+        text += _probes(probed)
     text += "  chain forwarded {\n    type filter hook prerouting priority mangle\n"
     # The first rule also keeps connection tracking on, and with it the reassembly of fragments.
-    text += "    ct state invalid counter\n    jump remember\n"
+    text += "    ct state invalid counter\n"
+    if role != "mobile-node":
+        text += "    icmp type echo-request jump echo-request\n"
+        if home_agents:
+            sources = ", ".join(str(address) for address in sorted(home_agents))
+            text += f"    ip saddr {{ {sources} }} icmp type echo-reply jump echo-reply\n"
+    text += "    jump remember\n"
     if forwarded and role != "mobile-node":
         text += f"    ip {field} vmap {{ {', '.join(forwarded)} }}\n"
     text += "  }\n  chain own {\n    type route hook output priority mangle\n"
+    # What a prober has marked, and what answers it, before any choice: a choice takes a slot.
+    if role == "mobile-node":
+        text += f"    meta mark & {PROBE:#x} != 0 accept\n"
+    else:
+        text += "    icmp type echo-reply jump echo-reply\n"
     if own:
         # Signalling leaves by the interface the agent chose.
         text += f"    udp sport {MOBILE_IP_PORT} return\n    udp dport {MOBILE_IP_PORT} return\n"

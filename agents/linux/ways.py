@@ -92,6 +92,14 @@ class Ways:
         """The way's device, None if the kernel refused it."""
         return self._devices.get(way)
 
+    def items(self) -> list[tuple[Way, Device]]:
+        """Every way with its device."""
+        return list(self._devices.items())
+
+    def at(self, index: int) -> Way | None:
+        """The way whose device has this interface index, if there is one."""
+        return next((way for way, device in self._devices.items() if device.index == index), None)
+
     def tunnels(self) -> dict[Tunnel, Device]:
         """Every tunnel that has a device, draining ones too."""
         return {way: device for way, device in self._devices.items() if isinstance(way, Tunnel)}
@@ -283,6 +291,7 @@ class Ways:
                     "device": device.name,
                     "alias": facts.get_attr("IFLA_IFALIAS"),
                     "encapsulation": tunnel.encapsulation.value,
+                    "interface": tunnel.interface,
                     "local": str(tunnel.local),
                     "remote": str(tunnel.remote),
                     "remote_port": tunnel.remote_port,

@@ -15,6 +15,7 @@ from agents.wire.advertisement import (
 )
 from agents.wire.authentication import Algorithm, append, compute, verify
 from agents.wire.codes import MessageType, ReplyCode, RequestFlags, describe_code
+from agents.wire.echo import EchoReply, EchoRequest
 from agents.wire.errors import Malformed, Truncated, UnknownExtension, WireError
 from agents.wire.extensions import (
     Authentication,
@@ -51,6 +52,8 @@ __all__ = [
     "Authentication",
     "AuthenticationType",
     "Challenge",
+    "EchoReply",
+    "EchoRequest",
     "EncapsulatingDeliveryStyle",
     "Extension",
     "ForeignAgentError",

@@ -59,6 +59,9 @@ class Stage:
         self.topology = CoLocated(weights=Weights.BANDWIDTH)
         self.agents = AgentNetwork(self.topology, working)
         self.links = [access.link.name for access in self.topology.accesses]
+        # What these scenes count is every packet of a tunnel; probes have a scene of their own.
+        settings = self.node("mn").nconfig.daemon(MobileNodeDaemon.NAME).options.settings
+        settings["liveness"] = {"enabled": False}
         self._link_of = {
             str(access.address.ip): access.link.name
             for access in self.topology.accesses

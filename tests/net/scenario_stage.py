@@ -21,7 +21,7 @@ from topologies.registered import AgentNetwork
 
 _TABLE_BASE = 10_000
 """Of the route table of a way (docs/design.md, "Path selection")."""
-_AGEING = ("lifetime_remaining", "next_request_in", "since")
+_AGEING = ("lifetime_remaining", "next_request_in", "since", "liveness")
 _FLOW = re.compile(rf"^udp\s+\d+\s+\d+\s+src={CORRESPONDENT.ip} dst={HOME_ADDRESS} sport=(?P<port>\d+)")
 _MARK = re.compile(r"\bmark=(\d+)")
 _COUNTED = re.compile(r"packets \d+ bytes \d+|^#.*$", re.MULTILINE)

@@ -217,8 +217,8 @@ def test_two_mobile_nodes_talk_to_each_other(report: Report, name: str) -> None:
 
 
 def test_what_mobile_nodes_say_to_each_other_passes_the_home_agent(report: Report) -> None:
-    # 20 echoes and 20 answers, twice.
-    assert report["two_mobile_nodes"]["through_home_agent"] == [80, 80]
+    # 20 echoes and 20 answers, twice; a probe of each of the six tunnels may be under way at either end.
+    assert report["two_mobile_nodes"]["through_home_agent"] == pytest.approx([80, 80], abs=6)
 
 
 def test_a_mobile_node_that_leaves_takes_only_its_own(report: Report) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import random
+import struct
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
@@ -26,6 +27,7 @@ from agents.effects import (
     Report,
     SendDatagram,
     SendIcmp,
+    SendProbe,
     SetNeighbour,
     SetPaths,
     SetReversePath,
@@ -35,6 +37,8 @@ from agents.effects import (
     StopTimer,
     Tunnel,
 )
+from agents.mobile_node import MobileNode
+from agents.mobile_node_liveness import PROBES
 
 EPOCH = 1_265_675_966.25
 """2010-02-09, the day of the draft's test vectors."""
@@ -130,6 +134,8 @@ class Node:
                     self.network.carry(self, effect)
                 case SendIcmp():
                     self.network.carry_icmp(self, effect)
+                case SendProbe():
+                    self.network.carry_probe(self, effect)
                 case StartTimer():
                     self._start_timer(effect)
                 case StopTimer(key):
@@ -175,7 +181,10 @@ class Node:
             if self.timers.get(effect.key) == number:
                 del self.timers[effect.key]
                 self.fired += 1
-                self.perform(self.machine.timer(effect.key, self.now))
+                if isinstance(self.machine, MobileNode) and effect.key == PROBES:
+                    self.perform(self.machine.probe({}, self.now))  # no traffic but the probes
+                else:
+                    self.perform(self.machine.timer(effect.key, self.now))
 
         self.network.clock.at(effect.at, fire)
 
@@ -202,6 +211,8 @@ class Network:
         self.home_link: str | None = None
         """The access link that is the home link now, if there is one."""
         self.datagrams = 0
+        self.broken: set[IPv4Address] = set()
+        """Care-of addresses whose tunnel carries nothing, though the path does."""
         self.to_lose: set[int] = set()
         """Numbers of datagrams, counted from 0, that get lost."""
         self.listeners: list[Callable[[Node, Datagram], None]] = []
@@ -262,3 +273,30 @@ class Network:
                     )
                 ),
             )
+
+    def carry_probe(self, sender: Node, probe: SendProbe) -> None:
+        """To the home agent's kernel, which answers what comes by a tunnel it has, and back the same way."""
+        machine = sender.machine
+        assert isinstance(machine, MobileNode)
+        kind, code, _, *rest = struct.unpack("!BBHHH", probe.payload[:8])
+        assert (kind, code) == (8, 0)
+        reply = struct.pack("!BBHHH", 0, 0, 0, *rest) + probe.payload[8:]
+        reply = reply[:2] + struct.pack("!H", -int.from_bytes(reply, "big") % 0xFFFF) + reply[4:]
+
+        def arrive() -> None:
+            sender.perform(
+                machine.probe_answered(
+                    reply, self.home_agent_address, probe.through, probe.interface, sender.now
+                )
+            )
+
+        def turn() -> None:
+            ways = (path.tunnel for path in self.home_agent.paths.get(probe.source, ()))
+            ends = {way.remote for way in ways if isinstance(way, Tunnel)}
+            if isinstance(probe.through, Tunnel) and probe.through.local not in ends - self.broken:
+                return
+            for delay in self.links[probe.interface].arrivals(self.random):
+                self.clock.at(self.clock.now + delay, arrive)
+
+        for delay in self.links[probe.interface].arrivals(self.random):
+            self.clock.at(self.clock.now + delay, turn)

@@ -53,6 +53,8 @@ class Scene:
                 "home_address": HOME_ADDRESS,
                 "home_agent": HOME_AGENT,
                 "security_association": [ASSOCIATION],
+                # Ten probes a second for hours: only the simulation of failures has them.
+                "liveness": {"enabled": False},
                 "home_link": "home",
                 "interface": [
                     {"name": name, "binding_id": number, "access_technology": 4, "priority": 10 * number}

@@ -238,3 +238,64 @@ def test_nobody_runs(
     assert capsys.readouterr().err.endswith("/gone: none\n")
     assert run(monkeypatch, "--socket", str(tmp_path / "x"), "status") == 1
     assert f"{tmp_path}/x: no agent answers" in capsys.readouterr().err
+
+
+PROBED = {
+    "state": "alive",
+    "why": None,
+    "since": 12.5,
+    "round_trip_ms": 30.045,
+    "time_out_ms": 100.0,
+    "loss": 0.0,
+    "probes_sent": 126,
+    "probes_answered": 125,
+}
+LOST = {"state": "recovering", "why": "one-way-up", "since": 0.75}
+MOBILE_NODE: dict[str, Any] = {
+    "role": "mobile-node",
+    "drops": {},
+    "bindings": [
+        {
+            "interface": "wifi",
+            "binding_id": 1,
+            "state": "registered",
+            "tunnel": {"encapsulation": None, "interface": "wifi", "gateway": "192.0.2.1"},
+            "liveness": PROBED,
+        },
+        {"interface": "evdo", "binding_id": 2, "state": "registering", "tunnel": None, "liveness": LOST},
+        {
+            "interface": "lte",
+            "binding_id": 4,
+            "state": "registered",
+            "tunnel": {"encapsulation": "ipip", "interface": "lte"},
+            "liveness": PROBED,
+        },
+    ],
+    "devices": [
+        {"device": "mip2", "alias": "evdo bid 2", "interface": "evdo", "state": "draining"},
+        {"device": "mip3", "alias": "lte bid 4", "interface": "lte", "state": "sending", "mtu": 1480},
+    ],
+}
+
+
+def test_tunnels_of_a_mobile_node_show_what_its_probes_say(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(globals(), "STATUS", MOBILE_NODE)
+    monkeypatch.setattr(sys, "argv", ["mipctl", "tunnels", "--json"])
+    assert mipctl.main() == mipctl.OK
+    assert agent.asked == [{"version": 1, "command": "status"}]
+    rows = json.loads(capsys.readouterr().out)["tunnels"]
+    shown = [(row["device"], row["state"], row.get("liveness"), row.get("why")) for row in rows]
+    assert shown == [
+        ("mip2", "draining", None, None),
+        ("mip3", "sending", "alive", None),
+        ("wifi", "sending", "alive", None),
+        (None, "registering", "recovering", "one-way-up"),
+    ]
+    assert rows[1]["round_trip_ms"] == 30.045
+    monkeypatch.setattr(sys, "argv", ["mipctl", "tunnels"])
+    assert mipctl.main() == mipctl.OK
+    table = capsys.readouterr().out
+    assert "one-way-up" in table
+    assert "30.0" in table

@@ -22,6 +22,7 @@ HOME = IPv4Address("198.51.100.10")
 OTHER = IPv4Address("198.51.100.11")
 WIFI = NumberedPath(1, "mip1", 20_000, 20_000)
 LTE = NumberedPath(4, "mip4", 40_000, 40_000)
+PROBED = {HOME: [WIFI, LTE]}
 PER_FLOW = PathSelection()
 PER_PACKET = PathSelection(policy=Policy.PER_PACKET)
 HASH = PathSelection(policy=Policy.PER_FLOW_HASH)
@@ -113,23 +114,59 @@ def test_only_home_addresses_are_marked_and_by_the_inner_header(role: Role) -> N
     own = chain(text, "own")
     assert own[0] == "type route hook output priority mangle"
     # Signalling comes first: it leaves by the interface the agent chose.
-    assert own[1:3] == ["udp sport 434 return", "udp dport 434 return"]
+    assert own[2:4] == ["udp sport 434 return", "udp dport 434 return"]
     # Then what has its tunnel already: the copy of a broadcast in a datagram to the home address.
-    assert own[3:-1] == (["ip protocol 4 return"] if role == "home-agent" else [])
+    assert own[4:-1] == (["ip protocol 4 return"] if role == "home-agent" else [])
     forwarded = chain(text, "forwarded")
     assert forwarded[0] == "type filter hook prerouting priority mangle"
-    assert forwarded[2] == "jump remember"
     if role == "mobile-node":
+        assert forwarded[2] == "jump remember"
         assert own[-1] == (
             "ip saddr vmap { 198.51.100.10 : goto choose-198-51-100-10,"
             " 198.51.100.11 : goto choose-198-51-100-11 }"
         )
         assert len(forwarded) == 3
     else:
-        assert forwarded[3] == own[-1].replace("-by-flow", "")
-        assert forwarded[3].startswith("ip daddr vmap { 198.51.100.10 : goto choose-198-51-100-10, ")
+        assert forwarded[3] == "jump remember"
+        assert forwarded[4] == own[-1].replace("-by-flow", "")
+        assert forwarded[4].startswith("ip daddr vmap { 198.51.100.10 : goto choose-198-51-100-10, ")
         # What the agent itself sends is an answer; it follows the question.
         assert own[-1].count("-by-flow") == 2
+
+
+@pytest.mark.parametrize("policy", Policy)
+@pytest.mark.parametrize("mirror", [True, False])
+def test_a_probe_is_answered_by_its_way_whatever_is_chosen_or_pinned(policy: Policy, mirror: bool) -> None:
+    selection = PathSelection(policy=policy, mirror=mirror)
+    text = chains("foreign-agent", selection, {HOME: [LTE]}, PROBED, [IPv4Address("198.51.100.1")])
+    forwarded = chain(text, "forwarded")
+    assert forwarded[2:4] == [
+        "icmp type echo-request jump echo-request",
+        "ip saddr { 198.51.100.1 } icmp type echo-reply jump echo-reply",
+    ]
+    assert chain(text, "own")[1] == "icmp type echo-reply jump echo-reply"
+    assert chain(text, "echo-request") == [
+        "ct direction original iifname . ip saddr vmap"
+        ' { "mip1" . 198.51.100.10 : jump reply-1, "mip4" . 198.51.100.10 : jump reply-4 }'
+    ]
+    assert chain(text, "echo-reply") == [
+        "ct direction reply meta mark set ct mark & 0xfff000 map { 0x1000 : 1, 0x4000 : 4 } accept"
+    ]
+    assert {"reply-1", "reply-4"} <= names(text)
+
+
+def test_visitors_on_one_link_are_answered_by_their_own_ways() -> None:
+    mine, yours = NumberedPath(3, "wifi", 1, 1), NumberedPath(7, "wifi", 1, 1)
+    text = chains("foreign-agent", PER_FLOW, {}, {HOME: [mine], OTHER: [yours]})
+    (rule,) = chain(text, "echo-request")
+    assert '"wifi" . 198.51.100.10 : jump reply-3, "wifi" . 198.51.100.11 : jump reply-7' in rule
+
+
+@pytest.mark.parametrize("policy", Policy)
+def test_the_probes_of_a_mobile_node_pass_before_any_choice(policy: Policy) -> None:
+    text = chains("mobile-node", PathSelection(policy=policy), {HOME: [LTE]}, PROBED)
+    assert chain(text, "own")[1] == f"meta mark & {PROBE:#x} != 0 accept"
+    assert "echo-reply" not in text
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -144,7 +181,7 @@ def test_a_rule_that_tracks_connections_is_always_loaded(role: Role, policy: Pol
 
 def test_the_kernels_own_hash_is_left_alone() -> None:
     text = chains("home-agent", HASH, {HOME: [WIFI, LTE]})
-    assert names(text) == {"keep", "remember", "forwarded", "own"}
+    assert names(text) == {"keep", "remember", "forwarded", "own", "echo-request", "echo-reply"}
     assert "meta mark set" not in text
     assert "vmap" not in text
 
@@ -182,7 +219,7 @@ def test_every_jump_has_a_chain_and_every_way_a_slot(
     ways: list[tuple[int, float]], role: Role, policy: Policy
 ) -> None:
     paths = [NumberedPath(number, f"mip{number}", weight, weight) for number, weight in ways]
-    text = chains(role, PathSelection(policy=policy), {HOME: paths})
+    text = chains(role, PathSelection(policy=policy), {HOME: paths}, {HOME: paths})
     assert set(re.findall(r"(?:goto|jump) (\S+?)[,\s]", text)) <= names(text)
     for found in re.finditer(r"numgen .*?\}", text):
         assert set(cycle(found[0])) == {number for number, _ in ways}
@@ -208,7 +245,9 @@ def _nft() -> None:
 def test_nft_accepts_the_chains(role: Role, policy: Policy) -> None:
     addresses = {HOME: [WIFI, LTE], OTHER: [LTE]}
     for paths in ({}, addresses):
-        text = chains(role, PathSelection(policy=policy), paths) + clamp(1440)
+        ways = PROBED if paths else {}
+        agents = [IPv4Address("198.51.100.1")] if paths else []
+        text = chains(role, PathSelection(policy=policy), paths, ways, agents) + clamp(1440)
         assert checked_by_nft(f"table ip mip {{\n{text}}}\n") == ""
 
 

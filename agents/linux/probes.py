@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Liveness probes on the wire: one raw ICMP socket, and the packets each way has received.
+
+A probe carries the mark of its way and the bit ``PROBE``, so that it leaves by that way and takes
+no slot of the traffic's. Its answer counts for the way by whose device it came.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from agents.effects import SendProbe
+from agents.linux.path_selection import PROBE
+from agents.linux.ways import Way, Ways
+
+_SOL_RAW, _ICMP_FILTER = 255, 1
+_ONLY_ECHO_REPLIES = struct.pack("=I", 0xFFFFFFFF ^ (1 << 0))
+_SO_MARK = 36
+_IP_PKTINFO = 8
+_PKTINFO = struct.Struct("=i4s4s")
+_COUNTERS = Path("/proc/net/dev")
+"""Of the process's own network namespace, and all devices in one reading."""
+_LARGEST = 65_535
+_AT_ONCE = 256
+"""Messages taken in one go; a flood of answers must not stop everything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An ICMP echo reply that arrived."""
+
+    payload: bytes
+    """From the ICMP type on."""
+    source: IPv4Address
+    way: Way | None
+    """By whose device it came, if it is one of ours."""
+    interface: str
+
+
+class Probes:
+    """The probes of one mobile node."""
+
+    def __init__(self, ways: Ways) -> None:
+        """Open the socket.
+
+        :raises OSError: if the right is missing.
+        """
+        self._ways = ways
+        self._socket = socket.socket(
+            socket.AF_INET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.IPPROTO_ICMP
+        )
+        self._socket.setsockopt(_SOL_RAW, _ICMP_FILTER, _ONLY_ECHO_REPLIES)
+        self._socket.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+
+    def fileno(self) -> int:
+        """For the event loop."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+    def send(self, effect: SendProbe) -> None:
+        """Send a probe. What cannot be sent stays unanswered, and that says all there is to say."""
+        try:
+            mark = index = 0
+            if effect.through is None:
+                index = socket.if_nametoindex(effect.interface)
+            else:
+                device = self._ways.get(effect.through)
+                if device is None:
+                    return
+                mark = device.number | PROBE
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_MARK, mark)
+            source = _PKTINFO.pack(index, effect.source.packed, bytes(4))
+            self._socket.sendmsg(
+                [effect.payload], [(socket.IPPROTO_IP, _IP_PKTINFO, source)], 0, (str(effect.destination), 0)
+            )
+        except OSError:
+            return
+
+    def answers(self) -> Iterator[Answer]:
+        """The answers that have come; all at once, so that none is thought missing that is there."""
+        for _ in range(_AT_ONCE):
+            try:
+                packet, ancillary, _, (host, _) = self._socket.recvmsg(_LARGEST, 64)
+                index = next(
+                    _PKTINFO.unpack(data[: _PKTINFO.size])[0]
+                    for level, kind, data in ancillary
+                    if (level, kind) == (socket.IPPROTO_IP, _IP_PKTINFO)
+                )
+                interface = socket.if_indextoname(index)
+            except BlockingIOError:
+                return
+            except (OSError, StopIteration):  # the interface has gone meanwhile
+                continue
+            header = (packet[0] & 0x0F) * 4
+            yield Answer(packet[header:], IPv4Address(host), self._ways.at(index), interface)
+
+    def received(self) -> dict[Way, int]:
+        """Packets that have come by each way since its device was made."""
+        counters = {}
+        for line in _COUNTERS.read_text(encoding="ascii").splitlines()[2:]:
+            name, _, numbers = line.partition(":")
+            counters[name.strip()] = int(numbers.split()[1])
+        return {way: counters.get(device.name, 0) for way, device in self._ways.items()}
