@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from agents.effects import (
@@ -33,36 +32,25 @@ from agents.effects import (
 )
 from agents.kept_state import KeptSetting
 from agents.liveness import Reason
-from agents.mobile_node_departures import Departure, depart_all, depart_on_stop, depart_one
+from agents.mobile_node_departures import depart_on_stop, depart_one
 from agents.mobile_node_discovery import AgentDiscovery
+from agents.mobile_node_home import HomeLink
 from agents.mobile_node_keepalive import Keepalives
 from agents.mobile_node_link import Link
 from agents.mobile_node_liveness import Received, Watch
 from agents.mobile_node_outbox import Outbox
 from agents.mobile_node_paths import PathTable, Way
 from agents.mobile_node_registrations import Registrations
-from agents.mobile_node_requests import Requests, Route
+from agents.mobile_node_requests import Requests
 from agents.mobile_node_state import MobileNodeState
 from agents.mobile_node_status import Status, status_of
 from agents.settings import MobileNodeSettings
 from agents.wire import AdvertisementFlags, AgentAdvertisement, RouterSolicitation, WireError, decode_icmp
 
 ALL_MOBILITY_AGENTS = IPv4Address("224.0.0.11")
-HOME_DEBOUNCE = 0.5
-"""Seconds the home agent must be heard before the node gives up its bindings (FACTS G32)."""
 STOP_LIMIT = 2.0
 """Seconds for the deregistrations at stop."""
 _WAKE = "wake"
-
-
-@dataclass(slots=True)
-class Home:
-    """The node is on its home link."""
-
-    interface: str
-    departure: Departure
-    settled: bool = False
-    """The home agent has deleted all bindings."""
 
 
 class MobileNode:
@@ -85,7 +73,7 @@ class MobileNode:
         self._keepalives = Keepalives(self._links, self._outbox)
         self._paths = PathTable(settings.home_address, settings.path_selection.weights)
         self._watch = Watch(settings, random, self._outbox)
-        self._home: Home | None = None
+        self._home = HomeLink(settings, self._discoveries, self._links, self._registrations, self._outbox)
         self._wake = math.inf
         self._stop_at = math.inf
         self._stopping = False
@@ -321,7 +309,7 @@ class MobileNode:
         self._stop_at = now.monotonic
         if self._settings.deregister_at_stop:
             self._stop_at += STOP_LIMIT
-            if self._home is None:
+            if not self._home.reached:
                 departures = depart_on_stop(self._settings, self._links.values(), now.monotonic)
                 self._registrations.leave(departures)
         return self._settle(now)
@@ -336,7 +324,7 @@ class MobileNode:
     @property
     def _active(self) -> bool:
         """Whether the node registers: away from home and not about to stop."""
-        return self._home is None and not self._stopping
+        return not self._home.reached and not self._stopping
 
     @property
     def registered(self) -> bool:
@@ -344,7 +332,7 @@ class MobileNode:
 
         Usable is what is up, not deregistered by order and not left out for want of the extension.
         """
-        if self._home is not None:
+        if self._home.reached:
             return self._home.settled
         everywhere = self._registrations.support.everywhere
         wanted = [
@@ -361,7 +349,7 @@ class MobileNode:
             self._registrations,
             self._links.values(),
             self._watch,
-            home=None if self._home is None else (self._home.interface, self._home.settled),
+            home=self._home.state,
             counters=self._outbox.counters,
             stopping=self._stopping,
             now=now.monotonic,
@@ -372,7 +360,7 @@ class MobileNode:
     def _settle(self, now: Instant) -> list[Effect]:
         if not self._stopped:
             self._expire(now.monotonic)
-            self._find_home(now.monotonic)
+            self._home.find(now.monotonic, self._stopping)
             self._registrations.replan(now.monotonic, self._active)
             self._end_if_stopped(now.monotonic)
             self._outbox.emit(*self._paths.update(self._ways()))
@@ -393,45 +381,6 @@ class MobileNode:
                 )
         self._registrations.expire(now)
 
-    def _find_home(self, now: float) -> None:
-        """Notice arrival on the home link, the home agent's consent, and departure (FACTS G32)."""
-        home = self._home
-        if home is not None and self._discoveries[home.interface].home is None:
-            self._leave_home(home, now)
-            home = None
-        if home is None:
-            # Also straight from one home link to another: no registration in between.
-            if not self._stopping:
-                self._arrive_home(now)
-        elif home.departure.answered and not home.settled:
-            home.settled = True
-            for link in self._links.values():
-                link.binding = None
-
-    def _arrive_home(self, now: float) -> None:
-        # Where the home link has an interface of its own, nobody on a visited link can feign it.
-        believed = self._settings.home_link
-        for name, discovery in self._discoveries.items():
-            agent = discovery.home if believed in (None, name) else None
-            if agent is not None and now >= discovery.home_since + HOME_DEBOUNCE:
-                route = Route(self._settings.home_address, name, agent.address, agent.link_address)
-                departure = depart_all(self._settings, now, math.inf, route)
-                self._registrations.leave([departure])
-                self._home = Home(name, departure)
-                self._outbox.report("at-home", {"interface": name})
-                return
-
-    def _leave_home(self, home: Home, now: float) -> None:
-        self._home = None
-        self._outbox.report("away-from-home", {"interface": home.interface})
-        if not home.departure.answered:
-            self._registrations.cancel(home.departure)
-        for link in self._links.values():
-            link.start_afresh(now)
-            link.urgent = True
-            # Unanswered does not mean undone: the home agent may have deleted all.
-            link.binding = None
-
     def _end_if_stopped(self, now: float) -> None:
         if not self._stopping:
             return
@@ -441,27 +390,22 @@ class MobileNode:
             return
         for link in links:
             link.binding = None
-        self._home = None
+        self._home.forget()
         self._stopped = True
         self._outbox.report("stopped")
         if self._wake < math.inf:
             self._outbox.emit(StopTimer(_WAKE))
 
     def _ways(self) -> list[Way]:
-        if self._home is not None and self._home.settled:
-            agent = self._discoveries[self._home.interface].home
-            routers = () if agent is None else agent.routers
-            gateway = self._settings.home_gateway or next(iter(routers), self._settings.home_agent)
-            name = self._home.interface
-            return [Way(AccessLink(name, gateway), name, None, 0)]
+        way = self._home.way
+        if way is not None:
+            return [way]
         return [k.way(k.binding) for k in self._links.values() if k.binding is not None]
 
     def _set_timer(self, now: float) -> None:
         deadlines = [discovery.deadline() for discovery in self._discoveries.values()]
         if self._active:
-            deadlines += [
-                at for at in (d.home_since + HOME_DEBOUNCE for d in self._discoveries.values()) if at > now
-            ]
+            deadlines.append(self._home.deadline(now))
         deadline = min(self._registrations.deadline(), self._keepalives.deadline(), *deadlines)
         if self._stopping:
             deadline = min(deadline, self._stop_at)

@@ -98,7 +98,7 @@ def test_when_all_are_silent_none_is_given_up(report: Report) -> None:
 
 
 def test_mipctl_shows_every_way_with_its_probes(report: Report) -> None:
-    rows = json.loads(report["shown"]["json"])
+    rows = json.loads(report["shown"]["json"])["tunnels"]
     assert sorted(row["interface"] for row in rows) == sorted(LINKS)
     for row in rows:
         assert row["liveness"] == "alive"
