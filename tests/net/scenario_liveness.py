@@ -295,7 +295,7 @@ ONLY_ON_FIGURE_3 = (two_at_once, carrier_loss, loss_on_all_links)
 def main(folder: Path, figure: str, *chosen: str) -> None:
     """The scene on a figure, or some of its steps."""
     topology = {"3": Figure3, "4": Figure4}[figure](weights=Weights.BANDWIDTH)
-    act(Scene(folder, topology), STEPS + (ONLY_ON_FIGURE_3 if figure == "3" else ()), chosen)
+    act(Scene(folder, topology, liveness=True), STEPS + (ONLY_ON_FIGURE_3 if figure == "3" else ()), chosen)
 
 
 if __name__ == "__main__":

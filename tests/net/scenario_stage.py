@@ -30,7 +30,11 @@ _COUNTED = re.compile(r"packets \d+ bytes \d+|^#.*$", re.MULTILINE)
 class Scene(Stage):
     """A figure of the draft; up and registered once :meth:`start` returns."""
 
-    def __init__(self, folder: Path, topology: Figure) -> None:
+    def __init__(self, folder: Path, topology: Figure, liveness: bool = False) -> None:
+        """Build it.
+
+        :param liveness: whether the mobile node probes its tunnels; what counts packets wants none.
+        """
         self.folder = folder
         working = Path("/run/mip4")
         working.mkdir()
@@ -38,6 +42,7 @@ class Scene(Stage):
         self.agents = AgentNetwork(topology, working)
         self.links = [access.link.name for access in topology.accesses]
         self.binding_ids = [access.binding_id for access in topology.accesses]
+        self.settings("mn")["liveness"] = {"enabled": liveness}
 
     # Agents
 
