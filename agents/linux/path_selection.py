@@ -105,32 +105,41 @@ def _keep(paths: Iterable[NumberedPath]) -> str:
     return text + "  }\n"
 
 
-def _remember(paths: Iterable[NumberedPath]) -> str:
-    """The chain that notes by which way a flow came, for the other direction (mirror)."""
-    devices = {path.device: path.number for path in paths}
+def _remember(ways: Mapping[IPv4Address, Sequence[NumberedPath]], field: str) -> str:
+    """The chain that notes by which way a flow came, for the other direction (mirror).
+
+    By home address too: visitors on one link of a foreign agent have a way each and the device in
+    common.
+
+    :param field: where the home address stands in a packet that arrives by a way.
+    """
+    numbers = _numbers(ways)
     text = "  chain remember {\n"
     for direction, half, other in (("original", _REPLY_MASK, "reply"), ("reply", NUMBER_MASK, "original")):
-        if devices:
-            elements = ", ".join(
-                f'"{device}" : jump {other}-{number}' for device, number in sorted(devices.items())
+        if numbers:
+            elements = ", ".join(f"{came} : jump {other}-{number}" for came, number in numbers.items())
+            text += (
+                f"    ct direction {direction} ct mark & {half:#x} == 0"
+                f" iifname . ip {field} vmap {{ {elements} }}\n"
             )
-            text += f"    ct direction {direction} ct mark & {half:#x} == 0 iifname vmap {{ {elements} }}\n"
     return text + "  }\n"
+
+
+def _numbers(ways: Mapping[IPv4Address, Sequence[NumberedPath]]) -> dict[str, int]:
+    """The number of the way by which a packet came, by its device and the home address, as nft has it."""
+    found = {(path.device, address): path.number for address, paths in ways.items() for path in paths}
+    return {f'"{device}" . {address}': number for (device, address), number in sorted(found.items())}
 
 
 def _probes(ways: Mapping[IPv4Address, Sequence[NumberedPath]]) -> str:
     """Chains that lead the answer to a liveness probe back by the way the probe came.
 
-    The way is noted on each request anew: after a restart its number may be another. By home
-    address too: visitors on one link of a foreign agent have a way each and the device in common.
+    The way is noted on each request anew: after a restart its number may be another.
     """
-    numbers = {(path.device, address): path.number for address, paths in ways.items() for path in paths}
+    numbers = _numbers(ways)
     came = answer = ""
     if numbers:
-        jumps = (
-            f'"{device}" . {address} : jump reply-{number}'
-            for (device, address), number in sorted(numbers.items())
-        )
+        jumps = (f"{way} : jump reply-{number}" for way, number in numbers.items())
         came = f"    ct direction original iifname . ip saddr vmap {{ {', '.join(jumps)} }}\n"
         elements = (f"{number << NUMBER_BITS:#x} : {number}" for number in sorted(set(numbers.values())))
         noted = f"ct mark & {_REPLY_MASK:#x} map {{ {', '.join(elements)} }}"
@@ -155,7 +164,8 @@ def chains(
     if selection.policy is Policy.PER_FLOW_HASH:
         live = {}
     every = [path for paths in live.values() for path in paths]
-    field = "saddr" if role == "mobile-node" else "daddr"
+    # Of the home address: in what leaves by a way, and in what comes by one.
+    field, came_from = ("saddr", "daddr") if role == "mobile-node" else ("daddr", "saddr")
     probed = probed or {}
     text = _keep([*every, *(path for paths in probed.values() for path in paths)])
     forwarded, own = [], []
@@ -165,7 +175,7 @@ def chains(
         forwarded.append(f"{address} : goto {name}")
         # What an agent itself sends to a mobile node answers it, and follows the question's way.
         own.append(f"{address} : goto {name}" + ("" if role == "mobile-node" else "-by-flow"))
-    text += _remember(every if selection.mirror else ())
+    text += _remember(live if selection.mirror else {}, came_from)
     if role != "mobile-node":
         text += _probes(probed)
     text += "  chain forwarded {\n    type filter hook prerouting priority mangle\n"

@@ -99,13 +99,25 @@ def test_the_note_touches_only_its_half_of_the_connection_mark() -> None:
 def test_mirror_notes_the_way_for_the_other_direction_once() -> None:
     text = chains("home-agent", PER_FLOW, {HOME: [WIFI, LTE]})
     assert chain(text, "remember") == [
-        "ct direction original ct mark & 0xfff000 == 0 "
-        'iifname vmap { "mip1" : jump reply-1, "mip4" : jump reply-4 }',
-        "ct direction reply ct mark & 0xfff == 0 "
-        'iifname vmap { "mip1" : jump original-1, "mip4" : jump original-4 }',
+        "ct direction original ct mark & 0xfff000 == 0 iifname . ip saddr vmap "
+        '{ "mip1" . 198.51.100.10 : jump reply-1, "mip4" . 198.51.100.10 : jump reply-4 }',
+        "ct direction reply ct mark & 0xfff == 0 iifname . ip saddr vmap "
+        '{ "mip1" . 198.51.100.10 : jump original-1, "mip4" . 198.51.100.10 : jump original-4 }',
     ]
     independent = PathSelection(mirror=False)
     assert chain(chains("home-agent", independent, {HOME: [WIFI, LTE]}), "remember") == []
+
+
+@pytest.mark.parametrize(("role", "field"), [("foreign-agent", "saddr"), ("mobile-node", "daddr")])
+def test_mirror_tells_home_addresses_on_one_device_apart(role: Role, field: str) -> None:
+    """Two visitors on one link of a foreign agent: each has a way of its own there."""
+    one, other = NumberedPath(3, "wifi", 1, 0), NumberedPath(7, "wifi", 1, 0)
+    remember = chain(chains(role, PER_FLOW, {HOME: [one], OTHER: [other]}), "remember")
+    assert remember == [
+        f"ct direction {direction} ct mark & {half} == 0 iifname . ip {field} vmap "
+        f'{{ "wifi" . 198.51.100.10 : jump {chosen}-3, "wifi" . 198.51.100.11 : jump {chosen}-7 }}'
+        for direction, half, chosen in (("original", "0xfff000", "reply"), ("reply", "0xfff", "original"))
+    ]
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -195,7 +207,10 @@ def test_an_address_without_a_way_is_not_dispatched() -> None:
 def test_a_way_shared_by_two_nodes_is_noted_once() -> None:
     text = chains("foreign-agent", PER_FLOW, {HOME: [WIFI], OTHER: [WIFI, LTE]})
     assert text.count("chain original-1 {") == 1
-    assert 'vmap { "mip1" : jump reply-1, "mip4" : jump reply-4 }' in text
+    assert (
+        'vmap { "mip1" . 198.51.100.10 : jump reply-1, "mip1" . 198.51.100.11 : jump reply-1,'
+        ' "mip4" . 198.51.100.11 : jump reply-4 }'
+    ) in text
 
 
 def test_equal_weights_start_with_the_fastest() -> None:
