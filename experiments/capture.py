@@ -38,9 +38,10 @@ class Capture:
         self._node = node
         self._log = file.with_suffix(".log")
         command = ["tcpdump", "-i", "any", "-y", "LINUX_SLL2", "--time-stamp-precision=nano", "-n"]
-        command += ["-Z", "root", "-s", str(SNAP_LENGTH), "-B", str(_BUFFER_KIB), "-w", str(file), wanted]
-        with open(self._log, "wb") as log:
-            self._process = node.popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        # By its output: a file of its own it would give to root, which an ordinary user's guest cannot.
+        command += ["-Z", "root", "-s", str(SNAP_LENGTH), "-B", str(_BUFFER_KIB), "-w", "-", wanted]
+        with open(self._log, "wb") as log, open(file, "wb") as packets:
+            self._process = node.popen(command, stdin=subprocess.DEVNULL, stdout=packets, stderr=log)
         deadline = time.monotonic() + _START_LIMIT
         while "listening on" not in self._log.read_text(errors="replace"):
             if self._process.poll() is not None or time.monotonic() > deadline:

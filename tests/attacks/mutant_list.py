@@ -366,7 +366,7 @@ _MOBILE_NODE = (
     ),
     _mutant(
         "home is where the home link is",
-        "agents/mobile_node.py",
+        "agents/mobile_node_home.py",
         "if believed in (None, name) else None",
         "",
         "mobile_node.py::test_the_home_agents_advertisement_on_a_visited_link",
