@@ -31,7 +31,6 @@ def _flags(settings: ForeignAgentSettings, reverse_tunnel: str) -> Advertisement
     flags = AdvertisementFlags.F
     for flag, wanted in (
         (AdvertisementFlags.R, settings.registration_required),
-        (AdvertisementFlags.M, Encapsulation.MINIMAL in settings.encapsulations),
         (AdvertisementFlags.G, Encapsulation.GRE in settings.encapsulations),
         (AdvertisementFlags.T, reverse_tunnel != "forbidden"),
         (AdvertisementFlags.U, settings.behind_nat),

@@ -19,8 +19,6 @@ def home_link_advertiser(settings: HomeAgentSettings, random: Random) -> Adverti
     flags = AdvertisementFlags.H
     if Encapsulation.GRE in settings.encapsulations:
         flags |= AdvertisementFlags.G
-    if Encapsulation.MINIMAL in settings.encapsulations:
-        flags |= AdvertisementFlags.M
     content = AgentAdvertisement(
         router_addresses=((settings.address, NO_DEFAULT_ROUTER),),
         lifetime=settings.advertisement.lifetime,

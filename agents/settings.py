@@ -141,6 +141,15 @@ def _unique_spis(associations: tuple[SecurityAssociation, ...]) -> tuple[Securit
     return associations
 
 
+def _carried(chosen: frozenset[Encapsulation]) -> frozenset[Encapsulation]:
+    # Or a registration would succeed and no packet pass.
+    if Encapsulation.MINIMAL in chosen:
+        raise ValueError("minimal has no device in Linux; leave it out, and requests for it are denied")
+    return chosen
+
+
+Encapsulations = Annotated[frozenset[Encapsulation], AfterValidator(_carried)]
+
 # Checked with the field and not with the whole table, or a mistake elsewhere in the table
 # would hide this one: every problem is said at once.
 SecurityAssociations = Annotated[
@@ -214,9 +223,7 @@ class HomeAgentSettings(Model):
     timestamp_tolerance: Seconds = 7.0
     replay_scope: Literal["mobile-node", "binding"] = "mobile-node"
     reverse_tunnel: Literal["optional", "required", "forbidden"] = "optional"
-    encapsulations: frozenset[Encapsulation] = frozenset(
-        {Encapsulation.IPIP, Encapsulation.GRE, Encapsulation.UDP}
-    )
+    encapsulations: Encapsulations = frozenset({Encapsulation.IPIP, Encapsulation.GRE, Encapsulation.UDP})
     udp: UdpTunnelling = UdpTunnelling()
     advertise: bool = True
     """Send agent advertisements on the home link."""
@@ -285,7 +292,7 @@ class ForeignAgentSettings(Model):
     reverse_tunnel: Literal["optional", "required", "forbidden"] | None = None
     """None: required behind a NAT (RFC 3519 §4.5), else optional."""
     delivery_styles: frozenset[DeliveryStyle] = frozenset(DeliveryStyle)
-    encapsulations: frozenset[Encapsulation] = frozenset({Encapsulation.IPIP, Encapsulation.GRE})
+    encapsulations: Encapsulations = frozenset({Encapsulation.IPIP, Encapsulation.GRE})
     behind_nat: bool = False
     """Ask home agents for UDP tunnels (RFC 3519)."""
     udp_forced: bool = False
@@ -356,6 +363,16 @@ class AccessInterface(Model):
     udp_forced: bool = False
     priority: int = 100
     """Smaller is preferred where only one interface can be used (FACTS G14)."""
+
+    @field_validator("encapsulation")
+    @classmethod
+    def _carried_here(cls, chosen: Encapsulation, known: ValidationInfo) -> Encapsulation:
+        # With a foreign agent's care-of address the tunnel ends there.
+        if chosen is Encapsulation.MINIMAL and known.data.get("care_of") == "co-located":
+            raise ValueError(
+                "minimal has no device in Linux; choose ipip, gre or udp for a co-located care-of address"
+            )
+        return chosen
 
 
 class MobileNodeSettings(Model):

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agents.effects import Encapsulation
-from agents.settings import HomeAgentSettings, MobileNodeSettings, Policy, Weights
+from agents.settings import ForeignAgentSettings, HomeAgentSettings, MobileNodeSettings, Policy, Weights
 from agents.settings_file import SettingsError, load
 from agents.wire import Algorithm
 
@@ -129,6 +129,7 @@ def test_defaults_of_a_mobile_node(file: Path) -> None:
         ([HA, "timestamp_tolerance"], float("inf"), "finite number"),
         ([HA, "reverse_tunnel"], "maybe", "'optional', 'required' or 'forbidden'"),
         ([HA, "encapsulations"], ["ipsec"], "'ipip', 'gre', 'minimal' or 'udp'"),
+        ([HA, "encapsulations"], ["ipip", "minimal"], "home_agent.encapsulations: minimal has no device in"),
         ([HA, "home_link"], "a name too long for it", "home_agent.home_link: String should have at most 15"),
         ([HA, "home_link"], "no/slash", "home_agent.home_link: "),
         ([HA, "path_selection"], {"policy": "best"}, "'per-flow', 'per-flow-hash' or 'per-packet'"),
@@ -319,3 +320,27 @@ def test_any_octets_are_settings_or_an_error(tmp_path: Path, octets: bytes) -> N
     with pytest.raises(SettingsError) as caught:
         load(file, MobileNodeSettings)
     assert caught.value.problems
+
+
+def foreign_agent_problems(file: Path, encapsulations: list[str]) -> list[str]:
+    link = {"name": "wifi", "address": "192.0.2.1"}
+    table = {"care_of_addresses": ["203.0.113.1"], "interface": [link], "encapsulations": encapsulations}
+    file.write_text(tomli_w.dumps({"foreign_agent": table}))
+    with pytest.raises(SettingsError) as caught:
+        load(file, ForeignAgentSettings)
+    return checked(file, caught.value)
+
+
+def test_minimal_encapsulation_is_refused_where_this_kernel_would_have_to_carry_it(file: Path) -> None:
+    (problem,) = foreign_agent_problems(file, ["ipip", "minimal"])
+    assert problem == (
+        "foreign_agent.encapsulations: minimal has no device in Linux; leave it out,"
+        " and requests for it are denied"
+    )
+    (problem,) = mobile_node_problems(file, ([*FIRST, "encapsulation"], "minimal"))
+    assert problem.startswith("mobile_node.interface.0.encapsulation: minimal has no device in Linux; choose")
+    # With a foreign agent's care-of address the tunnel ends there.
+    elsewhere = mobile_node(
+        file, ([*FIRST, "encapsulation"], "minimal"), ([*FIRST, "care_of"], "foreign-agent")
+    )
+    assert elsewhere.interface[0].encapsulation is Encapsulation.MINIMAL

@@ -98,7 +98,6 @@ def test_each_interface_advertises_its_own_care_of_addresses() -> None:
     [
         ({"registration_required": True}, R | F | GRE | REVERSE),
         ({"encapsulations": ["ipip"]}, F | REVERSE),
-        ({"encapsulations": ["ipip", "minimal"]}, F | MINIMAL | REVERSE),
         ({"reverse_tunnel": "forbidden"}, F | GRE),
         ({"behind_nat": True}, F | GRE | REVERSE | UDP),
     ],

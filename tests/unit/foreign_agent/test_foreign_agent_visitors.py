@@ -30,9 +30,7 @@ from tests.unit.foreign_agent.foreign_agent_lab import (
     plain_tunnel,
     reply_to,
 )
-from tests.unit.home_agent.home_agent_lab import D, G, M, S, T, gre_key, multiple
-
-ALL_KINDS = ["ipip", "gre", "minimal"]
+from tests.unit.home_agent.home_agent_lab import D, G, S, T, gre_key, multiple
 
 
 def test_a_visitor_has_a_tunnel_a_path_a_neighbour_and_a_reverse_path() -> None:
@@ -123,7 +121,6 @@ def test_an_operator_can_set_a_bandwidth_until_another_is_announced() -> None:
     ("flags", "before", "answer", "encapsulation", "key"),
     [
         (T | G, b"", b"", Encapsulation.GRE, None),
-        (T | M, b"", b"", Encapsulation.MINIMAL, None),
         (T | G, gre_key(7), gre_key(9), Encapsulation.GRE, 9),
         (T, gre_key(7), gre_key(7), Encapsulation.GRE, 7),
         (T, b"", gre_key(7), Encapsulation.IPIP, None),
@@ -132,7 +129,7 @@ def test_an_operator_can_set_a_bandwidth_until_another_is_announced() -> None:
 def test_the_tunnel_is_what_the_request_asked_for(
     flags: int, before: bytes, answer: bytes, encapsulation: Encapsulation, key: int | None
 ) -> None:
-    lab = Lab(encapsulations=ALL_KINDS)
+    lab = Lab()
     relayed = lab.relay(lab.request(multiple(1) + before, flags=flags))
     lab.answer(reply_to(relayed.payload, before=answer))
     assert list(lab.kernel.tunnels) == [plain_tunnel(encapsulation, key=key)]
@@ -151,10 +148,10 @@ def test_without_t_there_is_no_reverse_path() -> None:
 
 @pytest.mark.parametrize(
     ("flags", "encapsulation"),
-    [(T, Encapsulation.IPIP), (T | G, Encapsulation.GRE), (T | M, Encapsulation.MINIMAL)],
+    [(T, Encapsulation.IPIP), (T | G, Encapsulation.GRE)],
 )
 def test_the_encapsulating_delivery_style(flags: int, encapsulation: Encapsulation) -> None:
-    lab = Lab(encapsulations=ALL_KINDS)
+    lab = Lab()
     lab.register(1, flags=flags, after=ENCAPSULATING)
     tunnel = plain_tunnel(encapsulation)
     assert lab.kernel.delivered == {(HOME, "wifi"): (tunnel, encapsulation, WIFI_AGENT)}

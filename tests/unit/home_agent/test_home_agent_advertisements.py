@@ -87,12 +87,12 @@ def test_content() -> None:
 
 def test_other_settings() -> None:
     (first,) = Link(
-        encapsulations={"ipip", "minimal"},
+        encapsulations={"ipip"},
         home_prefix_length=20,
         advertisement={"interval": 5, "lifetime": 30, "registration_lifetime": 65535},
     ).first
     advertisement = read(first)
-    assert (advertisement.flags, advertisement.prefix_length) == (0x2000 | 0x0800, 20)
+    assert (advertisement.flags, advertisement.prefix_length) == (0x2000, 20)
     assert (advertisement.lifetime, advertisement.registration_lifetime) == (30, 65535)
 
 

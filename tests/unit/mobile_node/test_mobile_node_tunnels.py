@@ -17,7 +17,6 @@ from tests.unit.mobile_node.mobile_node_lab import (
     B,
     D,
     G,
-    M,
     T,
     interface,
     lab,
@@ -69,7 +68,7 @@ def test_unknown_interface_is_ignored() -> None:
 
 
 def test_encapsulations_are_asked_for_by_flags() -> None:
-    for encapsulation, flag in (("gre", G), ("minimal", M), ("ipip", 0)):
+    for encapsulation, flag in (("gre", G), ("ipip", 0)):
         node = lab(interface("wifi", 1, encapsulation=encapsulation))
         node.start("wifi")
         request = node.take()
