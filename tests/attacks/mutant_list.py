@@ -586,4 +586,59 @@ _KERNEL = (
     ),
 )
 
-MUTANTS = _REPLAY + _REQUESTS + _FOREIGN_AGENT + _MOBILE_NODE + _END_POINTS + _HYGIENE + _KERNEL
+_WATCH = "agents/mobile_node_liveness.py"
+_OF_A_PROBER = "if key == (source, prober.identifier, prober.nonce):"
+_PROBES = (
+    _mutant(
+        "an answer has the identifier of the probe",
+        _WATCH,
+        _OF_A_PROBER,
+        "if key[::2] == (source, prober.nonce):",
+        "probes.py::test_an_answer_with_a_wrong_identifier",
+    ),
+    _mutant(
+        "an answer has the nonce of the probe",
+        _WATCH,
+        _OF_A_PROBER,
+        "if key[:2] == (source, prober.identifier):",
+        "probes.py::test_an_answer_with_a_wrong_nonce",
+        "probes.py::test_a_flood_of_answers",
+    ),
+    _mutant(
+        "a new life of a tunnel has other probes",
+        _WATCH,
+        _OF_A_PROBER,
+        "if source == key[0] and way == watched.way:",
+        "probes.py::test_an_answer_to_a_probe_of_a_former_life_of_the_tunnel",
+    ),
+    _mutant(
+        "an answer comes from the home agent",
+        _WATCH,
+        _OF_A_PROBER,
+        "if key[1:] == (prober.identifier, prober.nonce):",
+        "probes.py::test_an_answer_from_another_than_the_home_agent",
+    ),
+    _mutant(
+        "an answer counts for the tunnel it came by",
+        _WATCH,
+        "if way != watched.way or not",
+        "if not",
+        "probes.py::test_an_answer_by_another_tunnel_or_bare",
+    ),
+    _mutant(
+        "an answer has the sequence number of a probe",
+        "agents/liveness.py",
+        "probe = self._probes.pop(sequence, None)",
+        "probe = self._probes.popitem()[1] if self._probes else None",
+        "probes.py::test_an_answer_with_a_wrong_sequence_number",
+    ),
+    _mutant(
+        "a probe is answered once",
+        "agents/liveness.py",
+        "probe = self._probes.pop(sequence, None)",
+        "probe = self._probes.get(sequence)",
+        "probes.py::test_recorded_answers_again",
+    ),
+)
+
+MUTANTS = _PROBES + _REPLAY + _REQUESTS + _FOREIGN_AGENT + _MOBILE_NODE + _END_POINTS + _HYGIENE + _KERNEL
