@@ -11,6 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from ipaddress import IPv4Address
+from typing import NamedTuple
+
+import nftables
 
 from agents.effects import Encapsulation, Tunnel
 from agents.linux.udp_tunnels import UNKNOWN
@@ -21,11 +24,26 @@ PROTOCOLS = {Encapsulation.IPIP: 4, Encapsulation.GRE: 47}
 """IP protocol numbers of what has no header between the two IP headers but its own."""
 
 
+class Dropped(NamedTuple):
+    """What has been dropped for one reason."""
+
+    packets: int = 0
+    octets: int = 0
+
+
+def dropped(rules: nftables.Nftables, table: str) -> dict[str, Dropped]:
+    """What the table in force has dropped so far, by reason; empty without a table."""
+    code, listed, _ = rules.json_cmd({"nftables": [{"list": {"counters": {"family": "ip", "table": table}}}]})
+    counters = [item["counter"] for item in listed["nftables"] if "counter" in item] if code == 0 else []
+    return {counter["name"]: Dropped(counter["packets"], counter["bytes"]) for counter in counters}
+
+
 def chains(
     tunnels: Collection[Tunnel],
     sources: Mapping[str, Collection[IPv4Address]],
     destinations: Mapping[str, Collection[IPv4Address]],
     broadcasts: bool = False,
+    before: Mapping[str, Dropped] | None = None,
 ) -> str:
     """The chain at ``prerouting``, before anything else looks at a packet, as nft text.
 
@@ -33,8 +51,12 @@ def chains(
     :param sources: by tunnel device, the inner sources it may carry.
     :param destinations: by tunnel device, the inner destinations it may carry.
     :param broadcasts: whether they may also carry broadcasts and multicasts.
+    :param before: what was dropped before; the counters go on from there.
     """
-    text = "".join(f"  counter {name} {{}}\n" for name in COUNTERS)
+    text = ""
+    for name in COUNTERS:
+        packets, octets = (before or {}).get(name, Dropped())
+        text += f"  counter {name} {{\n    packets {packets} bytes {octets}\n  }}\n"
     text += "  chain admission {\n    type filter hook prerouting priority raw\n"
     text += "    ip protocol { 4, 47, 55 } fib daddr type local jump tunnelled\n"
     for field, carried in (("saddr", sources), ("daddr", destinations)):

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -31,6 +31,7 @@ from agents.effects import (
 )
 from agents.kept_state import KeptSetting
 from agents.linux import admission, neighbours, path_selection, remains, udp_tunnels
+from agents.linux.admission import Dropped
 from agents.linux.broadcasts import Broadcasts
 from agents.linux.own_addresses import (
     ACCESS_RULE_PRIORITY,
@@ -282,11 +283,8 @@ class Kernel:
 
     def drops(self) -> dict[str, int]:
         """Packets dropped at the tunnels' ends, by reason."""
-        code, listed, _ = self._nft.json_cmd(
-            {"nftables": [{"list": {"counters": {"family": "ip", "table": self._table}}}]}
-        )
-        counters = [item["counter"] for item in listed["nftables"] if "counter" in item] if code == 0 else []
-        return {counter["name"]: counter["packets"] for counter in counters}
+        dropped = admission.dropped(self._nft, self._table)
+        return {name: count.packets for name, count in dropped.items()}
 
     def close(self) -> None:
         """Undo everything: tunnels, routes, rules, proxy entries, table, sysctls."""
@@ -424,10 +422,14 @@ class Kernel:
         text += path_selection.clamp(None if mtu is None else mtu - TCP_IP_HEADERS)
         self._loaded = frozenset(self._ways.tunnels())
         numbers = {tunnel: device.number for tunnel, device in self._ways.tunnels().items()}
-        text += path_selection.congestion() + self._admission() + udp_tunnels.chains(self._role, numbers)
+        # Counters go on over a reload, but a new life does not count what a killed one has.
+        before = {} if now else admission.dropped(self._nft, self._table)
+        text += (
+            path_selection.congestion() + self._admission(before) + udp_tunnels.chains(self._role, numbers)
+        )
         self._run(text + self._broadcasts.chain() + "}\n")
 
-    def _admission(self) -> str:
+    def _admission(self, before: Mapping[str, Dropped]) -> str:
         """What each tunnel may carry: to or from the home addresses it was made for."""
         tunnels = self._ways.tunnels()
         from_visitors = {
@@ -444,8 +446,8 @@ class Kernel:
             visitors = {address for address, paths in self._paths.items() if paths}
             towards_agent = dict.fromkeys(towards_agent, visitors)
         if self._role == "home-agent":
-            return admission.chains(tunnels, towards_agent, {})
-        return admission.chains(tunnels, from_visitors, towards_agent, self._broadcasts.received)
+            return admission.chains(tunnels, towards_agent, {}, before=before)
+        return admission.chains(tunnels, from_visitors, towards_agent, self._broadcasts.received, before)
 
     def _run(self, text: str) -> None:
         code, _, error = self._nft.cmd(text)

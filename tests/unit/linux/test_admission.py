@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Address
+from typing import Any
 
 from agents.effects import Encapsulation, Tunnel
 from agents.linux import udp_tunnels
-from agents.linux.admission import COUNTERS, chains
+from agents.linux.admission import COUNTERS, Dropped, chains, dropped
 from agents.linux.path_selection import congestion
 
 HOME = IPv4Address("198.51.100.10")
@@ -45,9 +46,42 @@ def test_the_end_point_of_a_udp_tunnel_sends_nothing_bare() -> None:
 
 def test_every_reason_has_a_counter() -> None:
     text = chains([PLAIN], {"mip1": [HOME]}, {"mip1": [HOME]})
-    assert re.findall(r"^  counter (\S+) \{\}$", text, re.MULTILINE) == list(COUNTERS)
+    assert re.findall(r"^  counter (\S+) \{\n    packets 0 bytes 0$", text, re.MULTILINE) == list(COUNTERS)
     text += udp_tunnels.chains("home-agent", {})
     assert set(re.findall(r"counter name (\S+)", text)) == set(COUNTERS)
+
+
+class Rules:
+    """nftables with a table whose counters are known, or without it."""
+
+    def __init__(self, counters: dict[str, tuple[int, int]] | None) -> None:
+        self._counters = counters
+
+    def json_cmd(self, command: dict[str, Any]) -> tuple[int, dict[str, Any] | str, str]:
+        assert command["nftables"] == [{"list": {"counters": {"family": "ip", "table": "mip-home-agent"}}}]
+        if self._counters is None:
+            return 1, "", "No such file or directory"
+        items: list[dict[str, Any]] = [{"metainfo": {"json_schema_version": 1}}]
+        for name, (packets, octets) in self._counters.items():
+            items.append({"counter": {"name": name, "packets": packets, "bytes": octets}})
+        return 0, {"nftables": items}, ""
+
+
+def test_counters_go_on_over_a_reload() -> None:
+    before = dropped(Rules({"truncated": (5, 300), "wrong-payload": (1, 60)}), "mip-home-agent")
+    assert before == {"truncated": Dropped(5, 300), "wrong-payload": Dropped(1, 60)}
+    text = chains([PLAIN], {}, {}, before=before)
+    values = dict(re.findall(r"^  counter (\S+) \{\n    (packets \d+ bytes \d+)\n  \}$", text, re.MULTILINE))
+    none = "packets 0 bytes 0"
+    assert values == {
+        **dict.fromkeys(COUNTERS, none),
+        "truncated": "packets 5 bytes 300",
+        "wrong-payload": "packets 1 bytes 60",
+    }
+
+
+def test_without_a_table_nothing_was_dropped() -> None:
+    assert dropped(Rules(None), "mip-home-agent") == {}
 
 
 def test_congestion_is_copied_from_where_the_inner_header_begins() -> None:
