@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from ipaddress import IPv4Address
@@ -27,6 +27,7 @@ from experiments.limits import ceiling_of, payload_of
 from experiments.plan import Plan, Treatment
 from experiments.traffic import INTERVAL, PORT, SAMPLE, Flows, Measurement, TrafficError, measure
 from topologies.figure import CORRESPONDENT, HOME_ADDRESS
+from topologies.figure6 import TIME_OUTS
 from topologies.figures import load
 from topologies.links import AccessLink
 from topologies.registered import AgentNetwork, AgentNetworkError
@@ -58,6 +59,12 @@ _RECORDED = (
     "net.ipv4.tcp_timestamps",
     "net.ipv4.conf.all.rp_filter",
 )
+
+
+def recorded(nodes: Container[str]) -> dict[str, tuple[str, ...]]:
+    """The sysctls to be recorded, by node: of the traffic's two ends, and a NAT's time-outs."""
+    names = {"cn": _RECORDED, "mn": _RECORDED, "nat": tuple(TIME_OUTS)}
+    return {node: names[node] for node in names if node in nodes}
 
 
 class BatchError(RuntimeError):
@@ -185,10 +192,10 @@ class Batch:
         }
 
     def sysctls(self) -> dict[str, dict[str, str]]:
-        """The settings that decide about throughput, as the traffic's two ends have them."""
+        """The settings that decide about throughput, as traffic's ends and the NAT have them."""
         return {
-            node: {name: self._net[node].namespace.read_sysctl(name) for name in _RECORDED}
-            for node in ("cn", "mn")
+            node: {name: self._net[node].namespace.read_sysctl(name) for name in names}
+            for node, names in recorded(self._net).items()
         }
 
     def _ceiling(self, used: Sequence[AccessLink]) -> float:
