@@ -22,6 +22,7 @@ DOCUMENTS = {
     "RFC 5944": "RFC 5944, IP Mobility Support for IPv4, Revised",
     "RFC 3024": "RFC 3024, Reverse Tunneling for Mobile IP, revised",
     "RFC 3519": "RFC 3519, Mobile IP Traversal of Network Address Translation Devices",
+    "RFC 4636": "RFC 4636, Foreign Agent Error Extension for Mobile IPv4",
 }
 STATES = ("proved", "not tested", "not implemented")
 
