@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -72,3 +73,12 @@ def test_each_agent_has_a_socket_and_a_command_of_its_own(tmp_path: Path) -> Non
         assert daemon.startup_line.startswith(f"{daemon.NAME} --config ")
         assert daemon.dry_run == f"{daemon.startup_line} --check"
         assert not daemon.has_started()
+
+
+def test_no_key_stands_in_an_agents_command_line(tmp_path: Path) -> None:
+    """Everybody can read those; keys are in the settings files only."""
+    for node in ("ha", "mn"):
+        daemon, path = written(tmp_path, node)
+        found = set(re.findall(r'\bkey = "([0-9a-f]+)"', path.read_text()))
+        assert found
+        assert not [key for key in found if key in daemon.startup_line + daemon.dry_run]
