@@ -30,7 +30,12 @@ def execute(job: GuestJob, working_folder: Path) -> None:
     job.begin(2, "building the network")
     topology = Figure(
         links(wanted["bindings"]),
-        mobile_node={"bulk_renewal": wanted["renewal"] == "bulk", "lifetime": wanted["lifetime"]},
+        mobile_node={
+            "bulk_renewal": wanted["renewal"] == "bulk",
+            "lifetime": wanted["lifetime"],
+            # An hour of probes would take most of the time and change no registration.
+            "liveness": {"enabled": False},
+        },
     )
     agents = AgentNetwork(topology, working_folder)
     raw = job.folder / "raw"
