@@ -18,7 +18,8 @@ Pure: the time and what was received come in, probes to send and a verdict come 
   loses the small packets of a full queue with the large ones, took the probes.
 * Where the last answered probe took longer than the fastest by more than ``LOADED``, a queue was
   filling, and a queue that overflows loses four of five small packets where it loses one of two
-  large ones: twice as many (12) must be missing, and four times as many (40) while packets arrive.
+  large ones: twice as many (12) must be missing, and while packets arrive so many (93) that a live
+  tunnel loses all of them only once in a thousand million times.
 * Where probes are lost all the time, more must be missing: so many that a live tunnel loses all of
   them only once in a thousand million times, judged by the loss before the suspicion (at 10 % 9,
   at 50 % 30, never more than 200).
@@ -49,6 +50,8 @@ MOST_UNANSWERED = 200
 """Missing probes that suffice whatever the loss."""
 LOADED = 0.02
 """Seconds over the shortest round trip that show a queue."""
+OVERFLOW_LOSS = 0.8
+"""Share of small packets that a queue loses while large ones overflow it."""
 QUICK_SPREAD = 0.25
 """Quick probes come up to so much earlier or later, as a part of their interval."""
 _LOSS_GAIN = 1 / 16
@@ -174,7 +177,7 @@ class Prober:
     def _enough(self, missing: int) -> bool:
         least = self._settings.unanswered_with_data if self.receiving else self._settings.unanswered
         if self._last - self._shortest > LOADED:
-            least *= 4 if self.receiving else 2
+            least = max(least, math.ceil(math.log(ODDS, OVERFLOW_LOSS))) if self.receiving else 2 * least
         return self.suspected and missing >= max(least, self._needed)
 
     def _row(self) -> list[_Probe]:

@@ -107,8 +107,14 @@ class Batch:
         self._folder = folder
         self._raw = folder / "raw"
         self._raw.mkdir(exist_ok=True)
+        # The overload is to say what the links carry. It drops most probes too, and a tunnel that is given
+        # up for that would make it say something else.
+        overload = plan.protocol == "udp" and plan.udp_rate is None
         self._topology = load(figure)(
-            plan.links, weights=Weights(plan.weights), encapsulation=Encapsulation(plan.encapsulation)
+            plan.links,
+            weights=Weights(plan.weights),
+            encapsulation=Encapsulation(plan.encapsulation),
+            mobile_node={"liveness": {"enabled": False}} if overload else None,
         )
         self._agents = AgentNetwork(self._topology, working_folder)
         self._net = self._agents.net

@@ -42,7 +42,7 @@ agent() {
     chmod 600 "$work/$2.toml"           # it holds a key
     ip netns exec "$1" setpriv --bounding-set=-all,+net_admin,+net_raw,+net_bind_service --no-new-privs \
         "mip-$2" --config "$work/$2.toml" &
-    agents="$agents $!"
+    agents="$! $agents"                # the mobile node ends first: it still deregisters
 }
 agent ha home-agent
 agent fa foreign-agent

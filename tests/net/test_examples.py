@@ -70,14 +70,19 @@ def test_the_agents_outside_mininet(lab: Lab, tmp_path: Path) -> None:
     assert ended.stderr.strip() == ""
 
 
+DEREGISTERED_DIRECTLY = re.compile(r"^(evdo|wimax|lte)\t.*\t0\t\d*$")
+
+
 @pytest.mark.usefixtures("lab")
 def test_the_captures_can_be_taken_again(tmp_path: Path) -> None:
     shutil.copy(ROOT / "docs/captures/capture.sh", tmp_path)
     ended = topologies(tmp_path, "3", "--exec", "mn", "sh", "capture.sh", "figure3")
     assert ended.code == 0, ended.stderr
     seen = [signalling(path) for path in (tmp_path / "figure3.pcapng", ROOT / "docs/captures/figure3.pcapng")]
-    assert len(seen[0]) > 15
-    assert seen[0] == seen[1]
+    # What ends co-located bindings leaves by the fastest link, and only probes tell which that is.
+    fixed = [[line for line in lines if not DEREGISTERED_DIRECTLY.search(line)] for lines in seen]
+    assert len(fixed[0]) > 12
+    assert fixed[0] == fixed[1]
 
 
 def signalling(capture: Path) -> list[str]:
