@@ -46,6 +46,10 @@ class Scene:
     argv: tuple[str, ...]
     redirected: tuple[bool, bool]
     """Whether the caller's stdout and stderr are no terminal."""
+    cli: bool = False
+    """A prompt instead of the command."""
+    prompting: bool = False
+    """Whether the caller's stdin is a terminal."""
 
     def as_json(self) -> str:
         """One word that carries all of it into the lab kernel."""
@@ -64,6 +68,8 @@ class Scene:
             node=values["node"],
             argv=tuple(values["argv"]),
             redirected=(values["redirected"][0], values["redirected"][1]),
+            cli=values["cli"],
+            prompting=values["prompting"],
         )
 
 
@@ -102,6 +108,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help=", ".join(BUILT_ENCAPSULATIONS),
     )
+    add("--cli", action="store_true", help="a prompt for the nodes instead of a command; real clock")
     # For --help: read() cuts off the word and all that follows, which belongs to the command.
     add(_EXEC, nargs="?", metavar="NODE ARGV…", help="by default: mn mipctl bindings; takes all the rest")
     return made
@@ -144,11 +151,14 @@ def _command(words: Sequence[str] | None, figure: str, problems: list[str]) -> t
     return tuple(words)
 
 
-def read(argv: Sequence[str], folder: Path, redirected: tuple[bool, bool]) -> Request:
+def read(
+    argv: Sequence[str], folder: Path, redirected: tuple[bool, bool], prompting: bool = False
+) -> Request:
     """Parse and check a command line.
 
     :param folder: the caller's current folder, where the command will run.
     :param redirected: whether the caller's stdout and stderr are no terminal.
+    :param prompting: whether its stdin is one.
     :raises UsageError: with every problem and what is possible.
     """
     cut = argv.index(_EXEC) if _EXEC in argv else len(argv)
@@ -167,6 +177,12 @@ def read(argv: Sequence[str], folder: Path, redirected: tuple[bool, bool]) -> Re
     clock = None if given.clock == "" else _choice("--clock", given.clock, Clock, problems)
     if kernel is KernelChoice.HOST and clock is Clock.VIRTUAL:
         problems.append("--clock virtual: only the guest kernel has one")
+    if given.cli:
+        if cut < len(argv):
+            problems.append(f"--cli and {_EXEC}: choose one of them")
+        if clock is Clock.VIRTUAL:
+            problems.append("--clock virtual with --cli: time would race while the prompt waits for you")
+        clock = Clock.REAL
     links = _links(given.link, problems)
     policy = _choice("--policy", given.policy, Policy, problems)
     weights = _choice("--weights", given.weights, Weights, problems)
@@ -179,5 +195,7 @@ def read(argv: Sequence[str], folder: Path, redirected: tuple[bool, bool]) -> Re
         problems.append(f"the current folder {folder} belongs to the system; call this from another one")
     if problems:
         raise UsageError(problems)
-    scene = Scene(figure, links, policy, weights, encapsulation, node, tuple(command), redirected)
+    scene = Scene(
+        figure, links, policy, weights, encapsulation, node, tuple(command), redirected, given.cli, prompting
+    )
     return Request(scene, kernel, clock)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Inside the lab kernel: bring a figure up, run one command on a node, take everything down.
+"""Inside the lab kernel: bring a figure up, run one command on a node (or a prompt), take everything down.
 
 ``python -m topologies.exec SCENE [WORKING_FOLDER]``, with what ``Scene.as_json`` gives. Exit code:
 the command's as a shell gives it (126 not executable, 127 not found), 125 if the network did not
@@ -20,15 +20,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from topologies.command_line import Scene
+from topologies.figure import CORRESPONDENT, HOME_ADDRESS, HOME_AGENT
 from topologies.figures import load
 from topologies.lab.leftovers import TAG
+from topologies.network import LabNode
+from topologies.prompt import Prompt
 from topologies.registered import AgentNetwork, AgentNetworkError
 from topologies.signals import end_on_signals
 
 NOT_UP, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127
+_CONSOLE = 9
+"""Where the prompt's input is kept."""
 _END_LIMIT = 5.0
 """Seconds a command may take to end after it was told to."""
 
@@ -57,7 +63,9 @@ def _pipe_to(stream: int) -> Iterator[int]:
     The relay is a process of the highest priority, or a command that never waits would keep its
     output to itself: while it runs, virtual time stands still, and with it the time slices.
     """
-    with subprocess.Popen(["chrt", "--fifo", "1", "cat"], stdin=subprocess.PIPE, stdout=stream) as relay:
+    relayed = ["chrt", "--fifo", "1", "cat"]
+    # In a group of its own: Ctrl-C at a prompt must leave it alive.
+    with subprocess.Popen(relayed, stdin=subprocess.PIPE, stdout=stream, process_group=0) as relay:
         assert relay.stdin is not None
         yield relay.stdin.fileno()
         relay.stdin.close()
@@ -76,7 +84,23 @@ def _run(network: AgentNetwork, scene: Scene, working_folder: Path) -> int:
         # ping takes a clock below one second for one that it has not read yet, and floods.
         # A short wait at least: then the relays are ready.
         time.sleep(max(0.01, 1.0 - time.clock_gettime(time.CLOCK_MONOTONIC_RAW)))
+        if scene.cli:
+            return _prompt(network, scene, working_folder, *streams)
         return _run_to_end(network, scene, working_folder, *streams)
+
+
+def _prompt(network: AgentNetwork, scene: Scene, working_folder: Path, output: int, errors: int) -> int:
+    def run(node: str, argv: Sequence[str]) -> int:
+        unusable = _unusable(argv[0])
+        if unusable is not None:
+            return unusable
+        command = replace(scene, node=node, argv=tuple(argv))
+        return _run_to_end(network, command, working_folder, output, errors)
+
+    known = {"mn": HOME_ADDRESS, "ha": HOME_AGENT.ip, "cn": CORRESPONDENT.ip}
+    addresses = {node.name: str(known.get(node.name) or _address(node)) for node in network.net.routers}
+    with open(_CONSOLE, encoding="utf-8", errors="replace") as source:
+        return Prompt(source, addresses, run, output, scene.prompting).serve()
 
 
 def _run_to_end(network: AgentNetwork, scene: Scene, working_folder: Path, output: int, errors: int) -> int:
@@ -89,6 +113,11 @@ def _run_to_end(network: AgentNetwork, scene: Scene, working_folder: Path, outpu
     )
     try:
         code = int(process.wait())
+    except KeyboardInterrupt:  # at a prompt; what ends by it may have last words, as ping has
+        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(_END_LIMIT)
+        raise
     finally:
         # It leads a session of its own (mnexec -d), with whatever it left in the background.
         with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
@@ -98,6 +127,12 @@ def _run_to_end(network: AgentNetwork, scene: Scene, working_folder: Path, outpu
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     return code if code >= 0 else 128 - code
+
+
+def _address(node: LabNode) -> str:
+    """A node's first address but loopback; empty for one without, as an access network's."""
+    found = (str(interface.ip) for interface in node.intfList() if interface.ip)
+    return next((address for address in found if not address.startswith("127.")), "")
 
 
 def perform(scene: Scene, working_folder: Path) -> int:
@@ -119,8 +154,13 @@ def perform(scene: Scene, working_folder: Path) -> int:
 def main(arguments: Sequence[str]) -> int:
     """The module's command line."""
     end_on_signals()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     scene = Scene.from_json(arguments[0])
-    unusable = _unusable(scene.argv[0])
+    if scene.cli:
+        # For the prompt alone: whatever else is started would read its lines.
+        os.dup2(0, _CONSOLE, inheritable=False)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    unusable = None if scene.cli else _unusable(scene.argv[0])
     if unusable is not None:
         return unusable
     if len(arguments) > 1:  # the guest's: always the same, so that runs are too

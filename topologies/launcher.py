@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 from topologies.command_line import Request, UsageError, read
 from topologies.lab.guest import Folder, GuestError, Job
 from topologies.lab.guest_kernel import ROOT
-from topologies.lab.lab import Lab, LabError, choose
-from topologies.signals import end_on_signals
+from topologies.lab.lab import Lab, LabError, Running, choose
+from topologies.signals import end, end_on_signals
 
 USAGE, NOT_UP = 2, 125
 SEED = 1
@@ -36,7 +39,25 @@ def job_of(request: Request, lab: Lab, folder: Path) -> Job:
         cwd=folder,
         folders=[Folder(folder, folder, writable=True)] if writable else [],
         environment={"PYTHONPATH": str(ROOT)},
+        input=request.scene.cli,
     )
+
+
+def _connect(running: Running, prompting: bool) -> None:
+    """Our input is the prompt's; so is Ctrl-C if somebody types, else it ends everything as ever."""
+
+    def copy() -> None:
+        while octets := os.read(0, 4096):
+            running.feed(octets)
+        running.end_input()
+
+    def interrupt(number: int, frame: object) -> None:
+        if not running.interrupt():
+            end(number, frame)
+
+    if prompting:
+        signal.signal(signal.SIGINT, interrupt)
+    threading.Thread(target=copy, daemon=True).start()
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -44,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
     folder = Path.cwd()
     try:
         redirected = (not sys.stdout.isatty(), not sys.stderr.isatty())
-        request = read(arguments, folder, redirected)
+        request = read(arguments, folder, redirected, sys.stdin is not None and sys.stdin.isatty())
         lab = choose(request.kernel, request.clock)
     except (UsageError, LabError) as error:
         say("\n".join(error.problems))
@@ -54,6 +75,8 @@ def main(arguments: Sequence[str]) -> int:
         say(f"bringing up figure {request.scene.figure} ({lab.kernel} kernel, {lab.clock} clock)")
     try:
         with lab.start(job_of(request, lab, folder), seed=SEED) as running:
+            if request.scene.cli:
+                _connect(running, request.scene.prompting)
             return running.wait()
     except GuestError as error:
         say(str(error))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from typing import NoReturn
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -16,10 +17,14 @@ def end_on_signals() -> None:
     a signal.
     """
     for number in _ENDING:
-        signal.signal(number, _end)
+        signal.signal(number, end)
 
 
-def _end(number: int, _frame: object) -> None:
+def end(number: int, _frame: object) -> NoReturn:
+    """End by ``SystemExit``, as a handler of a signal.
+
+    :raises SystemExit: with 128 + its number.
+    """
     for other in _ENDING:  # an impatient second signal must not cut the undoing short
         signal.signal(other, signal.SIG_IGN)
     sys.exit(128 + number)

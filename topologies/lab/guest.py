@@ -15,6 +15,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -28,6 +29,8 @@ from topologies.lab.leftovers import RunFolder
 VIRTUAL_EPOCH = 1_767_225_600
 """Unix time at which every virtual clock starts: 2026-01-01 00:00:00 UTC."""
 MEMORY_MIB = 1024
+_POLL = 0.02
+_INTERRUPT, _END_OF_INPUT = b"\x03", b"\x04"
 _INIT = Path(__file__).with_name("init.py")
 
 
@@ -62,6 +65,9 @@ class Job:
     live: bool = True
     """Copy stdout and stderr to ours as they come. False: keep the consoles silent, because
     console output ties the run to the host's timing; it is then found in ``Guest.output``."""
+    input: bool = False
+    """Give it an input, filled with ``feed``; SIGINT is then blocked until its program unblocks it.
+    False: it has none."""
 
 
 def _memory_folder() -> Path:
@@ -120,6 +126,8 @@ class Guest:
         self._folder = self._run.path
         self._limit = wall_limit
         self._copies: list[threading.Thread] = []
+        self._input: int | None = None
+        self._unfinished = False
         try:
             self._process = self._start(kernel, job, clock, seed)
         except BaseException:
@@ -139,6 +147,7 @@ class Guest:
                     "environment": job_environment(job.environment),
                     "folders": [(str(f.source), str(f.target), f.writable) for f in folders],
                     "live": job.live,
+                    "input": job.input,
                 }
             )
         )
@@ -173,6 +182,11 @@ class Guest:
                 writers.append(writer)
                 copy = threading.Thread(target=_copy, args=(reader, number), daemon=True)
                 self._copies.append(copy)
+        readers: list[int] = []
+        if job.input:
+            reader, self._input = os.pipe()
+            arguments.append(f"con3=fd:{reader},null")
+            readers.append(reader)
         # Until the guest mounts its own /proc, this one is the host's: the kernel process's folder.
         arguments += ["init=/usr/bin/python3", "--", "-I", "-S", "/proc/self/cwd/init.py"]
         with open(self._folder / "kernel.log", "wb") as log:
@@ -183,11 +197,11 @@ class Guest:
                 stderr=log,
                 env=environment,
                 cwd=self._folder,
-                pass_fds=writers,
+                pass_fds=writers + readers,
                 start_new_session=True,
             )
-        for writer in writers:
-            os.close(writer)
+        for descriptor in writers + readers:
+            os.close(descriptor)
         for copy in self._copies:
             copy.start()
         return process
@@ -208,6 +222,43 @@ class Guest:
         self._process.wait()
         for copy in self._copies:
             copy.join()
+        if self._input is not None:
+            os.close(self._input)
+            self._input = None
+
+    def feed(self, octets: bytes) -> None:
+        """Give the job's input some octets, once it is open; it gets them line by line.
+
+        The two that a terminal takes for commands are left out.
+        """
+        octets = octets.translate(None, _INTERRUPT + _END_OF_INPUT)
+        if octets:
+            self._unfinished = not octets.endswith(b"\n")
+            self._put(octets)
+
+    def end_input(self) -> None:
+        """The job's input is over; its last line is finished first.
+
+        A terminal takes the character for it as the end at the start of a line only.
+        """
+        self._put((b"\n" if self._unfinished else b"") + _END_OF_INPUT)
+
+    def interrupt(self) -> bool:
+        """SIGINT for the job, by way of the terminal of its input; False if it is not open yet."""
+        if not self._input_open():
+            return False
+        self._put(_INTERRUPT)
+        return True
+
+    def _input_open(self) -> bool:
+        return (self._folder / "input-open").exists()
+
+    def _put(self, octets: bytes) -> None:
+        while not self._input_open() and not self.poll():
+            time.sleep(_POLL)
+        with contextlib.suppress(OSError):  # the guest has ended
+            while octets and self._input is not None:
+                octets = octets[os.write(self._input, octets) :]
 
     def poll(self) -> bool:
         """True once the guest has powered off."""

@@ -9,6 +9,7 @@ named in ``job.json``.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import json
 import os
 import signal
@@ -78,6 +79,31 @@ def raw(console: str) -> int:
     return descriptor
 
 
+def input_console(console: str) -> int:
+    """Open a console to read lines from.
+
+    Who types has seen them already, and has corrected them at a terminal of the host: no echo, and
+    no octet has a meaning but those for the input's end and Ctrl-C.
+    """
+    descriptor = os.open(console, os.O_RDWR | os.O_NOCTTY)
+    attributes = termios.tcgetattr(descriptor)
+    attributes[0] = 0
+    attributes[3] = termios.ICANON | termios.ISIG
+    kept = (termios.VINTR, termios.VEOF)
+    attributes[6] = [value if number in kept else b"\0" for number, value in enumerate(attributes[6])]
+    termios.tcsetattr(descriptor, termios.TCSANOW, attributes)
+    return descriptor
+
+
+def take_terminal() -> None:
+    """In the job, before its program: what interrupts at the terminal of its input interrupts it.
+
+    That waits until the program is ready for it and unblocks the signal.
+    """
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+
+
 def run(job: dict[str, Any]) -> int:
     """Run the job's command; its exit code as a shell gives it."""
     if job["live"]:
@@ -85,19 +111,25 @@ def run(job: dict[str, Any]) -> int:
     else:
         output = os.open(LAB + "/stdout", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         errors = os.open(LAB + "/stderr", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    source = input_console("/dev/tty3") if job["input"] else subprocess.DEVNULL
     try:
         process = subprocess.Popen(
             job["argv"],
-            stdin=subprocess.DEVNULL,
+            stdin=source,
             stdout=output,
             stderr=errors,
             env=job["environment"],
             cwd=job["cwd"],
             start_new_session=True,
+            preexec_fn=take_terminal if job["input"] else None,
         )
     except OSError as error:
         os.write(errors, f"{error}\n".encode())
         return 127
+    if job["input"]:
+        # Earlier the kernel would miss what is written, and Ctrl-C before the job has its terminal.
+        with open(LAB + "/input-open", "w") as file:
+            os.fsync(file.fileno())
     while True:  # process 1 also inherits every orphan
         pid, status = os.wait()
         if pid == process.pid:

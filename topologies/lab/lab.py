@@ -48,6 +48,15 @@ class Running(Protocol):
     def poll(self) -> bool:
         """True once it has ended."""
 
+    def feed(self, octets: bytes) -> None:
+        """Give its input some octets; only if the job was to have one."""
+
+    def end_input(self) -> None:
+        """Its input is over."""
+
+    def interrupt(self) -> bool:
+        """SIGINT for the job; False if there is none yet."""
+
     def wait(self) -> int:
         """Wait for the end; the exit code as a shell gives it."""
 
@@ -59,6 +68,11 @@ class Running(Protocol):
 
     def output(self, stream: str) -> str:
         """What a job that is not live wrote to ``stdout`` or ``stderr``."""
+
+
+def _block_interrupts() -> None:
+    """SIGINT waits until the job's program is ready for it and unblocks it, as in the guest."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
 
 
 class HostRun:
@@ -79,10 +93,11 @@ class HostRun:
                 list(job.argv),
                 cwd=job.cwd,
                 env=job_environment({**job.environment, leftovers.TAG: self._folder.name}),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if job.input else subprocess.DEVNULL,
                 stdout=output,
                 stderr=errors,
                 start_new_session=True,
+                preexec_fn=_block_interrupts if job.input else None,
             )
 
     def __enter__(self) -> HostRun:
@@ -93,6 +108,24 @@ class HostRun:
     ) -> None:
         self.kill()
         self._run.close()
+
+    def feed(self, octets: bytes) -> None:
+        """Give the job's input some octets."""
+        if self._process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):  # it has ended
+                self._process.stdin.write(octets)
+                self._process.stdin.flush()
+
+    def end_input(self) -> None:
+        """The job's input is over."""
+        if self._process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
+
+    def interrupt(self) -> bool:
+        """SIGINT for the job."""
+        self._process.send_signal(signal.SIGINT)
+        return True
 
     def poll(self) -> bool:
         """True once it has ended."""
