@@ -196,7 +196,7 @@ def feature_rows(group: Group, report: str, mend: Callable[[str], str]) -> list[
 def guest_rows(kernel: GuestKernel | None) -> list[Row]:
     """The guest kernel, a place for its memory, and what it can do when it runs."""
     if kernel is None:
-        why = "not built for this setup/guest.config"
+        why = "not built for this setup/guest.config and guest.patch"
         return [Row(Group.GUEST, "kernel", State.MISSING, why, "make setup")]
     rows = [Row(Group.GUEST, "kernel", State.OK, f"{kernel.source_version}, key {kernel.key}")]
     try:

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The guest kernel: User-Mode Linux from a Debian kernel source package and guest.config, in a cache
-# outside the checkout:
+# The guest kernel: User-Mode Linux from a Debian kernel source package, guest.patch and guest.config, in a
+# cache outside the checkout:
 #
 #   guest-<key>/linux, libseeded-random.so, manifest.json    appears whole, by one rename
 #   sources/    source packages, verified by apt
@@ -13,6 +13,7 @@ user_cache=${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/$cache_name
 own_cache=$user_cache
 ((EUID != 0)) || own_cache=$shared_cache
 fragment=$root/setup/guest.config
+kernel_patch=$root/setup/guest.patch
 random_source=$root/setup/seeded_random.c
 build_space=2500        # MiB for the unpacked source and its object files
 compiled_files=1150     # about so many are compiled; only for the display
@@ -30,6 +31,7 @@ find_kernel() {
     for folder in "$shared_cache"/guest-* "$user_cache"/guest-*; do
         [[ -x $folder/linux && -r $folder/libseeded-random.so && -r $folder/manifest.json ]] || continue
         [[ $(manifest_field "$folder" fragment_sha256) == "$(sha256_of "$fragment")" ]] || continue
+        [[ $(manifest_field "$folder" patch_sha256) == "$(sha256_of "$kernel_patch")" ]] || continue
         [[ $(manifest_field "$folder" seeded_random_sha256) == "$(sha256_of "$random_source")" ]] || continue
         version=$(manifest_field "$folder" source_version)
         if [[ -z $kernel ]] || dpkg --compare-versions "$version" gt "$kernel_version"; then
@@ -106,6 +108,7 @@ unpack_source() {
         (set -o pipefail && dpkg-deb --fsys-tarfile "$archive" |
             tar -xO "./usr/src/$source_package.tar.xz" |
             tar -xJ --strip-components=1 -C "$tree.unpacking") &&
+        patch --batch --no-backup-if-mismatch -p1 -d "$tree.unpacking" <"$kernel_patch" &&
         mv -- "$tree.unpacking" "$tree"
 }
 
@@ -157,7 +160,7 @@ check_kernel() { # FOLDER
 write_manifest() { # FOLDER
     printf '{\n' && printf '  "schema": 1,\n' && printf '  "%s": "%s",\n' key "$key" \
         source_package "$source_package" source_version "$source_version" \
-        fragment_sha256 "$(sha256_of "$fragment")" \
+        fragment_sha256 "$(sha256_of "$fragment")" patch_sha256 "$(sha256_of "$kernel_patch")" \
         seeded_random_sha256 "$(sha256_of "$random_source")" &&
         printf '  "compiler": "%s"\n}\n' "$compiler"
 }
@@ -172,7 +175,7 @@ choose_tree() {
         [[ -d $folder && -O $folder && ! -L $folder ]] || fail 1 "$folder belongs to somebody else"
     fi
     tree=$folder/build-$key
-    # Trees of another source, fragment or compiler will not be gone on with.
+    # Trees of another source, fragment, patch or compiler will not be gone on with.
     for other in "$folder"/build-*; do
         [[ $other == "$tree" || ! -d $other ]] || rm -rf -- "$other"
     done
@@ -200,7 +203,8 @@ build_kernel() {
     choose_source
     # shellcheck disable=SC1003  # a quotation mark or a backslash would break the manifest
     compiler=$(LC_ALL=C gcc --version | head -n 1 | tr -d '"\\')
-    key=$({ printf '%s\n' "$source_version" "$compiler" && cat -- "$fragment"; } | sha256sum | cut -c1-16)
+    key=$({ printf '%s\n' "$source_version" "$compiler" && cat -- "$fragment" "$kernel_patch"; } |
+        sha256sum | cut -c1-16)
     choose_tree
     published=
     undo+=(remove_half_built_kernel)

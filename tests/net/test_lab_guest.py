@@ -86,6 +86,30 @@ def test_same_seed_same_randomness(lab: Lab, tmp_path: Path) -> None:
     assert first != other
 
 
+def test_what_files_the_machine_has_takes_no_virtual_time(lab: Lab, tmp_path: Path) -> None:
+    # A missing bytecode file or library folder would shift the clock, and no other machine had the same result.
+    script = """
+import contextlib, os, time
+def took(call):
+    begun = time.monotonic_ns()
+    for _ in range(100):
+        with contextlib.suppress(OSError):
+            call()
+    return time.monotonic_ns() - begun
+pipe, _ = os.pipe()
+os.set_blocking(pipe, False)
+missing = took(lambda: os.stat("/nosuch"))
+no_link = took(lambda: os.readlink("/usr"[:1]))
+no_folder = took(lambda: os.listdir("/etc/passwd"))
+waiting = took(lambda: os.read(pipe, 1))
+print(missing, no_link, no_folder, waiting)
+"""
+    measured = in_guest(lab, tmp_path, "python3", "-c", script).stdout
+    *about_files, waiting = (int(word) for word in measured.split())
+    assert max(about_files) < 1_000
+    assert 100_000 <= waiting < 110_000  # a microsecond a try, or who tries again and again would never end
+
+
 def test_several_guests_at_once(lab: Lab, tmp_path: Path) -> None:
     folders = [tmp_path / str(number) for number in range(3)]
     running = []

@@ -12,7 +12,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout."""
-FRAGMENT = ROOT / "setup" / "guest.config"
+RECIPE = {
+    "fragment_sha256": ROOT / "setup" / "guest.config",
+    "patch_sha256": ROOT / "setup" / "guest.patch",
+}
+"""What a kernel is made from besides its source, by the field of its manifest with the digest."""
 CACHE_NAME = "mip4-multiple-tunnels"
 
 
@@ -24,7 +28,7 @@ class GuestKernel:
     seeded_random: Path
     """Shared object that feeds the kernel's ``getrandom`` from a seed."""
     key: str
-    """Names source version, configuration fragment and compiler; part of every result."""
+    """Names source version, configuration fragment, patch and compiler; part of every result."""
     source_version: str
 
 
@@ -39,8 +43,8 @@ def _version_order(version: str) -> list[tuple[int, str]]:
 
 
 def find() -> GuestKernel | None:
-    """The newest cached kernel built from this checkout's fragment, or None."""
-    wanted = hashlib.sha256(FRAGMENT.read_bytes()).hexdigest()
+    """The newest cached kernel built by this checkout's recipe, or None."""
+    wanted = {field: hashlib.sha256(path.read_bytes()).hexdigest() for field, path in RECIPE.items()}
     found: list[GuestKernel] = []
     for manifest in (path for folder in cache_folders() for path in folder.glob("guest-*/manifest.json")):
         try:
@@ -54,6 +58,6 @@ def find() -> GuestKernel | None:
         except (OSError, ValueError, KeyError, TypeError):
             continue  # an unreadable entry is no kernel; set-up will build one
         complete = os.access(kernel.binary, os.X_OK) and kernel.seeded_random.exists()
-        if complete and facts.get("fragment_sha256") == wanted:
+        if complete and wanted.items() <= facts.items():
             found.append(kernel)
     return max(found, key=lambda kernel: _version_order(kernel.source_version), default=None)

@@ -15,6 +15,7 @@ import pytest
 from tests.unit.setup.shell import ROOT, STUBBORN, copy_of_checkout, interrupt, run, start, survivors
 
 FRAGMENT = ROOT / "setup" / "guest.config"
+PATCH = ROOT / "setup" / "guest.patch"
 
 # What the kernel step calls from outside; the rest of it is the real thing.
 STAND_INS = """
@@ -88,13 +89,14 @@ def test_a_build_fills_the_cache(place: Path) -> None:
     compiler = subprocess.run(
         ["gcc", "--version"], capture_output=True, text=True, check=True
     ).stdout.splitlines()[0]
-    material = f"6.12.9-1\n{compiler}\n".encode() + FRAGMENT.read_bytes()
+    material = f"6.12.9-1\n{compiler}\n".encode() + FRAGMENT.read_bytes() + PATCH.read_bytes()
     assert manifest == {
         "schema": 1,
         "key": hashlib.sha256(material).hexdigest()[:16],
         "source_package": "linux-source-6.12",
         "source_version": "6.12.9-1",
         "fragment_sha256": hashlib.sha256(FRAGMENT.read_bytes()).hexdigest(),
+        "patch_sha256": hashlib.sha256(PATCH.read_bytes()).hexdigest(),
         "seeded_random_sha256": hashlib.sha256((ROOT / "setup" / "seeded_random.c").read_bytes()).hexdigest(),
         "compiler": compiler,
     }
@@ -138,11 +140,12 @@ def test_an_incomplete_kernel_is_built_again(place: Path, part: str) -> None:
     assert len(cached(place)) == 1
 
 
-def test_another_random_source_is_another_kernel(place: Path) -> None:
+@pytest.mark.parametrize("part", ["seeded_random", "patch"])
+def test_another_ingredient_is_another_kernel(place: Path, part: str) -> None:
     assert build(place)[0] == 0
     (manifest,) = (place.parent / "user").glob("guest-*/manifest.json")
     text = manifest.read_text()
-    manifest.write_text(re.sub(r'("seeded_random_sha256": ")\w+', r"\g<1>0", text))
+    manifest.write_text(re.sub(rf'("{part}_sha256": ")\w+', r"\g<1>0", text))
     assert build(place)[0] == 0
     assert manifest.read_text() == text
 

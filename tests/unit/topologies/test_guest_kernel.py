@@ -25,8 +25,11 @@ def put(cache: Path, key: str, version: str = "6.12.1", **changes: object) -> Pa
     """A cached kernel that fits this checkout, but for the changes."""
     folder = cache / f"guest-{key}"
     folder.mkdir()
-    fragment = hashlib.sha256(guest_kernel.FRAGMENT.read_bytes()).hexdigest()
-    facts = {"key": key, "source_version": version, "fragment_sha256": fragment, **changes}
+    recipe = {
+        name: hashlib.sha256((guest_kernel.ROOT / "setup" / file).read_bytes()).hexdigest()
+        for name, file in (("fragment_sha256", "guest.config"), ("patch_sha256", "guest.patch"))
+    }
+    facts = {"key": key, "source_version": version, **recipe, **changes}
     (folder / "manifest.json").write_text(json.dumps(facts))
     (folder / "linux").write_text("")
     (folder / "linux").chmod(0o755)
@@ -60,8 +63,9 @@ def test_the_newest_source_wins(cache: Path, older: str, newer: str) -> None:
     assert found_key() == "new"
 
 
-def test_a_kernel_of_another_fragment_is_none(cache: Path) -> None:
-    put(cache, "other", fragment_sha256="0" * 64)
+@pytest.mark.parametrize("field", ["fragment_sha256", "patch_sha256"])
+def test_a_kernel_of_another_recipe_is_none(cache: Path, field: str) -> None:
+    put(cache, "other", **{field: "0" * 64})
     assert found_key() is None
 
 
