@@ -124,7 +124,9 @@ def _difference(cell: str, metric: str, old: Mapping[str, Any], new: Mapping[str
     means = old["mean"], new["mean"]
     if samples[: len(others)] == others:
         verdict = "same"
-    elif abs(means[1] - means[0]) <= max(_spread(samples, len(others)), RESOLUTION * abs(means[0])):
+    elif abs(means[1] - means[0]) <= max(
+        _spread(samples, len(others)), RESOLUTION * abs(means[0])
+    ) or _within_as_logarithms(samples, others):
         verdict = "within"
     elif _within_as_logarithms(samples, others):
         verdict = "within"

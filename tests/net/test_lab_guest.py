@@ -87,7 +87,7 @@ def test_same_seed_same_randomness(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_what_files_the_machine_has_takes_no_virtual_time(lab: Lab, tmp_path: Path) -> None:
-    # A missing bytecode file or library folder would shift the clock, and no other machine had the same result.
+    # A missing bytecode file or library folder would shift the clock: no two machines had the same result.
     script = """
 import contextlib, os, time
 def took(call):
