@@ -128,8 +128,6 @@ def _difference(cell: str, metric: str, old: Mapping[str, Any], new: Mapping[str
         _spread(samples, len(others)), RESOLUTION * abs(means[0])
     ) or _within_as_logarithms(samples, others):
         verdict = "within"
-    elif _within_as_logarithms(samples, others):
-        verdict = "within"
     else:
         verdict = "CHANGED"
     return Difference(cell, metric, *means, verdict)
