@@ -10,6 +10,7 @@ from typing import Any
 
 from agents.effects import InterfaceState
 from agents.home_agent import HomeAgent
+from agents.home_agent_state import HomeAgentState
 from agents.mobile_node import MobileNode
 from agents.settings import HomeAgentSettings, MobileNodeSettings
 from tests.simulation.simulated_network import Link, Network, Node
@@ -82,12 +83,14 @@ class Scene:
         self.node = self.network.mobile_node = Node("mn", self.machine, self.network, skew)
         self._locate()
 
-    def start_home_agent(self, seed: int, skew: float = 0.0) -> None:
-        """A home agent that remembers nothing; a former one falls silent."""
+    def start_home_agent(self, seed: int, skew: float = 0.0, kept: HomeAgentState | None = None) -> None:
+        """A home agent that remembers only what is kept; a former one falls silent."""
         if hasattr(self.network, "home_agent"):
             self.network.home_agent.timers.clear()
         self.agent = HomeAgent(self.home_settings, random.Random(seed + 1))
         self.home = self.network.home_agent = Node("ha", self.agent, self.network, skew)
+        if kept is not None:
+            self.home.perform(self.agent.restore(kept, self.home.now))
         self.home.perform(self.agent.start(self.home.now))
 
     def start(self) -> None:

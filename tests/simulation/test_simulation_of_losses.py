@@ -208,6 +208,24 @@ def test_home_agent_that_forgets_everything() -> None:
     assert rules.longest_illusion > 0
 
 
+@pytest.mark.parametrize("loss", [0.0, 0.2])
+def test_home_agent_that_is_restarted_with_its_state_causes_no_disagreement(loss: float) -> None:
+    """Whatever is lost: the limit is one lifetime and one chain of retransmissions, without the factor above."""
+    links = {name: Link(0.01, loss=loss) for name in ("wifi", "evdo", "wimax", "lte")}
+    scene = Scene(links=links)
+    rules = Rules(scene)
+    scene.start()
+    scene.run(60)
+    for life in range(30):
+        scene.run(97)
+        scene.start_home_agent(life, kept=scene.agent.snapshot(scene.home.now))
+    for link in scene.network.links.values():
+        link.loss = 0.0
+    scene.run(1200)
+    assert agree(scene)
+    assert loss or rules.longest_illusion == 0
+
+
 def test_mobile_node_that_forgets_everything_flushes_what_it_had() -> None:
     scene = Scene()
     scene.start()
