@@ -210,7 +210,7 @@ def test_home_agent_that_forgets_everything() -> None:
 
 @pytest.mark.parametrize("loss", [0.0, 0.2])
 def test_home_agent_that_is_restarted_with_its_state_causes_no_disagreement(loss: float) -> None:
-    """Whatever is lost: the limit is one lifetime and one chain of retransmissions, without the factor above."""
+    """The limit is one lifetime and one chain of retransmissions, without the factor above."""
     links = {name: Link(0.01, loss=loss) for name in ("wifi", "evdo", "wimax", "lte")}
     scene = Scene(links=links)
     rules = Rules(scene)
