@@ -1,18 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a command will do: treatments, batches and their seeds. No I/O.
-
-A batch is one guest boot: one run of every treatment of one figure, in random order. Its content
-depends on the arguments and the seed only.
-"""
+"""What ``aggregate`` will do: its treatments and batches. No I/O."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from agents.settings import Policy
+from experiments.figure_batches import FigureBatch, plan_values, shuffled
 from topologies.encapsulations import BUILT_ENCAPSULATIONS
 from topologies.figures import available
 from topologies.links import AccessLink
@@ -22,7 +18,6 @@ FIGURES = available()
 DIRECTIONS = ("down", "up")
 PROTOCOLS = ("tcp", "udp")
 ENCAPSULATIONS = tuple(encapsulation.value for encapsulation in BUILT_ENCAPSULATIONS)
-_SEED_BITS = 63
 _PAUSE = 2.0
 """Seconds between two runs, rounded up."""
 
@@ -69,12 +64,8 @@ class Plan:
 
     def batches(self) -> Iterator[Batch]:
         """Every batch, figure by figure within each repetition."""
-        for repetition in range(self.runs):
-            for figure in self.figures:
-                chance = random.Random(f"{self.experiment}/{self.seed}/{figure}/{repetition}")
-                order = [treatment for treatment in self.treatments() if treatment.figure == figure]
-                chance.shuffle(order)
-                yield Batch(self, figure, repetition, chance.getrandbits(_SEED_BITS), tuple(order))
+        for figure, repetition, seed, order in shuffled(self):
+            yield Batch(self, figure, repetition, seed, order)
 
     def as_json(self) -> dict[str, Any]:
         """For the manifest and for the guest."""
@@ -83,28 +74,12 @@ class Plan:
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Plan:
         """The inverse of :meth:`as_json`."""
-        values: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in document.items()
-        }
-        values["policies"] = tuple(Policy(policy) for policy in values["policies"])
-        values["links"] = tuple(AccessLink(**link) for link in values["links"])
-        return cls(**values)
+        return cls(**plan_values(document))
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(FigureBatch[Plan, Treatment]):
     """One guest boot."""
-
-    plan: Plan = field(compare=False, repr=False)
-    figure: int
-    repetition: int
-    seed: int
-    order: Sequence[Treatment]
-
-    @property
-    def name(self) -> str:
-        """Names the batch's folder."""
-        return f"figure{self.figure}-run{self.repetition + 1:03d}"
 
     @property
     def program(self) -> str:

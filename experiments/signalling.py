@@ -12,7 +12,6 @@ if __name__ == "__main__" and not __package__:  # run as a script, by whatever P
     runpy.run_path(str(_environment))["continue_as"]("experiments.signalling")
 
 import argparse
-import random
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -28,6 +27,7 @@ from experiments import signalling_figures
 from experiments.arguments import Command, Reader, add_run_options, finish, new_parser, or_default
 from experiments.command import Experiment, Outcomes
 from experiments.estimates import paired, stat
+from experiments.figure_batches import chance_of, draw_seed
 from experiments.metrics.pcap import CaptureError, read_packets
 from experiments.signalling_batch import CAPTURE
 from experiments.work import Outcome, Table
@@ -39,7 +39,6 @@ MOST_BINDINGS = 8
 HOUR = 3600
 _UDP_AND_IP = 28
 """Octets of both headers."""
-_SEED_BITS = 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +92,7 @@ class SignallingPlan:
         """Every batch; those of one repetition share a seed, so that they can be compared."""
         for repetition in range(self.runs):
             for bindings in self.bindings:
-                chance = random.Random(f"{self.experiment}/{self.seed}/{bindings}/{repetition}")
-                seed = chance.getrandbits(_SEED_BITS)
+                seed = draw_seed(chance_of(self.experiment, self.seed, bindings, repetition))
                 for renewal in RENEWALS:
                     yield SignallingBatch(Treatment(bindings, renewal), repetition, seed, self.lifetime)
 

@@ -1,21 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a command of these experiments will do. No I/O.
-
-A batch is one guest boot: one run of every treatment of one figure, in random order. Its content
-depends on the arguments and the seed only.
-"""
+"""What a command of these experiments will do. No I/O."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from agents.settings import Policy
+from experiments.figure_batches import FigureBatch, plan_values, shuffled
 from topologies.links import AccessLink
 
-_SEED_BITS = 63
 RUN_SECONDS = 30.0
 """Network time a run is expected to take at most."""
 
@@ -52,14 +47,8 @@ class DisturbedPlan:
 
     def batches(self) -> Iterator[DisturbedBatch]:
         """Every batch, figure by figure within each repetition."""
-        for repetition in range(self.runs):
-            for figure in self.figures:
-                chance = random.Random(f"{self.experiment}/{self.seed}/{figure}/{repetition}")
-                order = [treatment for treatment in self.treatments() if treatment.figure == figure]
-                chance.shuffle(order)
-                if order:
-                    seed = chance.getrandbits(_SEED_BITS)
-                    yield DisturbedBatch(self, figure, repetition, seed, tuple(order))
+        for figure, repetition, seed, order in shuffled(self):
+            yield DisturbedBatch(self, figure, repetition, seed, order)
 
     def as_json(self) -> dict[str, Any]:
         """For the manifest and for the guest."""
@@ -68,29 +57,14 @@ class DisturbedPlan:
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> DisturbedPlan:
         """The inverse of :meth:`as_json`."""
-        values: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in document.items()
-        }
-        values["policies"] = tuple(Policy(policy) for policy in values["policies"])
+        values = plan_values(document)
         values["cases"] = tuple((figure, case) for figure, case in values["cases"])
-        values["links"] = tuple(AccessLink(**link) for link in values["links"])
         return cls(**values)
 
 
 @dataclass(frozen=True, slots=True)
-class DisturbedBatch:
+class DisturbedBatch(FigureBatch[DisturbedPlan, Treatment]):
     """One guest boot."""
-
-    plan: DisturbedPlan = field(compare=False, repr=False)
-    figure: int
-    repetition: int
-    seed: int
-    order: Sequence[Treatment]
-
-    @property
-    def name(self) -> str:
-        """Names the batch's folder."""
-        return f"figure{self.figure}-run{self.repetition + 1:03d}"
 
     @property
     def program(self) -> str:
