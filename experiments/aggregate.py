@@ -23,14 +23,14 @@ from experiments.arguments import Command, read
 from experiments.command import Experiment
 from experiments.digest import digest
 from experiments.distributions import distributions
-from experiments.plan import Plan
+from experiments.plan import Batch, Plan
 from experiments.stored import read_distributions
-from experiments.summary import samples, summarise
+from experiments.summary import Outcomes, samples, summarise
 from experiments.work import Outcome, Table
 from topologies.lab.lab import Lab
 
 
-class Aggregate(Experiment[Plan]):
+class Aggregate(Experiment[Plan, Batch]):
     """Goodput of iperf flows."""
 
     name = "aggregate"
@@ -43,13 +43,13 @@ class Aggregate(Experiment[Plan]):
         """What a dry run would do."""
         terminal.plan_table(console, plan)
 
-    def summarise(self, command: Command[Plan], lab: Lab, outcomes: Any) -> dict[str, Any]:
+    def summarise(self, command: Command[Plan], lab: Lab, outcomes: Outcomes) -> dict[str, Any]:
         """``summary.json``."""
         return summarise(
             command.plan, outcomes, kernel=lab.kernel, clock=lab.clock.value, quick=command.quick
         )
 
-    def samples(self, plan: Plan, outcomes: Any) -> Table:
+    def samples(self, plan: Plan, outcomes: Outcomes) -> Table:
         """One row per run."""
         return samples(plan, outcomes)
 
@@ -57,7 +57,7 @@ class Aggregate(Experiment[Plan]):
         """Reads the captures, and removes them unless they are to be kept."""
         return digest(folder, outcome, command.plan.direction, keep_captures=command.keep_captures)
 
-    def documents(self, plan: Plan, outcomes: Any) -> dict[str, Any]:
+    def documents(self, plan: Plan, outcomes: Outcomes) -> dict[str, Any]:
         """What figures need beyond the summary."""
         return {"distributions.json": distributions(plan, outcomes)}
 

@@ -29,6 +29,7 @@ from experiments.command import Experiment, Outcomes
 from experiments.digest import digest
 from experiments.estimates import paired, stat
 from experiments.plan import Batch, Plan
+from experiments.summary_document import summary_document
 from experiments.work import Outcome, Table
 from topologies.lab.lab import Lab
 from topologies.links import AccessLink
@@ -171,7 +172,7 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-class Asymmetry(Experiment[AsymmetryPlan]):
+class Asymmetry(Experiment[AsymmetryPlan, AsymmetryBatch]):
     """Goodput of two policies over links of one total rate."""
 
     name = "asymmetry"
@@ -203,7 +204,9 @@ class Asymmetry(Experiment[AsymmetryPlan]):
         """Reads the captures, and removes them."""
         return digest(folder, outcome, "down", keep_captures=False)
 
-    def summarise(self, command: Command[AsymmetryPlan], lab: Lab, outcomes: Outcomes) -> dict[str, Any]:
+    def summarise(
+        self, command: Command[AsymmetryPlan], lab: Lab, outcomes: Outcomes[AsymmetryBatch]
+    ) -> dict[str, Any]:
         """``summary.json``."""
         problems = []
         for batch, outcome in outcomes:
@@ -212,19 +215,12 @@ class Asymmetry(Experiment[AsymmetryPlan]):
                 f"{batch.name}: {said}" for said in (outcome["problem"], *spoilt) if said is not None
             ]
         plan = command.plan
-        return {
-            "schema": 1,
-            "experiment": self.name,
-            "seed": plan.seed,
-            "kernel": lab.kernel,
-            "clock": lab.clock.value,
-            "quick": command.quick,
-            "valid": not problems,
-            "problems": problems,
-            "cells": [_cell(point, flows, outcomes) for flows in plan.flows for point in plan.points()],
-        }
+        cells = [_cell(point, flows, outcomes) for flows in plan.flows for point in plan.points()]
+        return summary_document(
+            plan, problems, cells, kernel=lab.kernel, clock=lab.clock.value, quick=command.quick
+        )
 
-    def samples(self, plan: AsymmetryPlan, outcomes: Outcomes) -> Table:  # noqa: ARG002
+    def samples(self, plan: AsymmetryPlan, outcomes: Outcomes[AsymmetryBatch]) -> Table:  # noqa: ARG002
         """One row per run."""
         header = ["batch", "seed", "policy", "flows", "goodput_mbps", "ceiling_mbps", "problem"]
         rows = [
@@ -257,11 +253,11 @@ class Asymmetry(Experiment[AsymmetryPlan]):
         console.print(table)
 
 
-def _cell(point: Point, flows: int, outcomes: Outcomes) -> dict[str, Any]:
+def _cell(point: Point, flows: int, outcomes: Outcomes[AsymmetryBatch]) -> dict[str, Any]:
     """One point with so many flows: efficiency of both policies, and the gain of per-packet."""
     found: list[tuple[Any, Any]] = []
     for batch, outcome in outcomes:
-        if outcome["problem"] is None and batch.point == point:  # type: ignore[attr-defined]
+        if outcome["problem"] is None and batch.point == point:
             runs = {
                 run["policy"]: run
                 for run in outcome["runs"]

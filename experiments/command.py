@@ -9,7 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from rich.console import Console
 
@@ -17,7 +17,7 @@ from experiments import terminal
 from experiments.arguments import Command, UsageError, lasting, read_resume
 from experiments.runner import Finished, run
 from experiments.store import ResultFolder, StoreError, as_text, commit, write_json
-from experiments.summary import invalid
+from experiments.summary_document import invalid
 from experiments.unfinished import Unfinished
 from experiments.work import Batch, Outcome, Plan, Table
 from topologies.lab.guest import GuestError
@@ -25,11 +25,13 @@ from topologies.lab.lab import Lab, LabError, choose
 from topologies.signals import end_on_signals
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
-PlanT = TypeVar("PlanT", bound=Plan)
-Outcomes = Sequence[tuple[Batch, Outcome]]
+PlanT = TypeVar("PlanT", bound=Plan[Batch])
+BatchT = TypeVar("BatchT", bound=Batch)
+Outcomes = Sequence[tuple[BatchT, Outcome]]
+"""What each batch of a plan left, in its order."""
 
 
-class Experiment(ABC, Generic[PlanT]):
+class Experiment(ABC, Generic[PlanT, BatchT]):
     """What one experiment adds to the command."""
 
     name: str
@@ -47,18 +49,18 @@ class Experiment(ABC, Generic[PlanT]):
         """What a dry run would do."""
 
     @abstractmethod
-    def summarise(self, command: Command[PlanT], lab: Lab, outcomes: Any) -> dict[str, Any]:
+    def summarise(self, command: Command[PlanT], lab: Lab, outcomes: Outcomes[BatchT]) -> dict[str, Any]:
         """``summary.json``."""
 
     @abstractmethod
-    def samples(self, plan: PlanT, outcomes: Any) -> Table:
+    def samples(self, plan: PlanT, outcomes: Outcomes[BatchT]) -> Table:
         """One row per run."""
 
     def digest(self, command: Command[PlanT], folder: Path, outcome: Outcome) -> Outcome:  # noqa: ARG002
         """What is kept of what a batch left in its folder; done once, when it has ended."""
         return outcome
 
-    def documents(self, plan: PlanT, outcomes: Any) -> dict[str, Any]:  # noqa: ARG002
+    def documents(self, plan: PlanT, outcomes: Outcomes[BatchT]) -> dict[str, Any]:  # noqa: ARG002
         """What else is stored as JSON, by file name."""
         return {}
 
@@ -130,7 +132,8 @@ class Experiment(ABC, Generic[PlanT]):
         plan, folder = command.plan, unfinished.folder
         begun = time.time()
         try:
-            batches = list(plan.batches())
+            # A plan makes batches of its experiment; Python has no type that could say so.
+            batches = cast(list[BatchT], list(plan.batches()))
             done = {batch.name: unfinished.finished(batch) for batch in batches}
             left = [batch for batch in batches if done[batch.name] is None]
             if len(left) < len(batches):
@@ -150,7 +153,7 @@ class Experiment(ABC, Generic[PlanT]):
                 new[batch.name] if before is None else Finished(batch, *before)
                 for batch, before in ((batch, done[batch.name]) for batch in batches)
             ]
-            outcomes = [(one.batch, one.outcome) for one in finished]
+            outcomes = [(batch, one.outcome) for batch, one in zip(batches, finished, strict=True)]
             summary = self.summarise(command, lab, outcomes)
             wall_clock = _wall_clock(command.jobs, finished, begun)
             folder.finish(

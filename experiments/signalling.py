@@ -30,6 +30,7 @@ from experiments.estimates import paired, stat
 from experiments.figure_batches import chance_of, draw_seed
 from experiments.metrics.pcap import CaptureError, read_packets
 from experiments.signalling_batch import CAPTURE
+from experiments.summary_document import summary_document
 from experiments.work import Outcome, Table
 from topologies.lab.lab import Lab
 
@@ -112,7 +113,7 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-class Signalling(Experiment[SignallingPlan]):
+class Signalling(Experiment[SignallingPlan, SignallingBatch]):
     """Messages on UDP port 434, as the mobile node sends and receives them."""
 
     name = "signalling"
@@ -143,33 +144,28 @@ class Signalling(Experiment[SignallingPlan]):
             return {**outcome, "runs": [], "problem": str(error).replace(str(folder), folder.name)}
         return {**outcome, "runs": runs}
 
-    def summarise(self, command: Command[SignallingPlan], lab: Lab, outcomes: Outcomes) -> dict[str, Any]:
+    def summarise(
+        self, command: Command[SignallingPlan], lab: Lab, outcomes: Outcomes[SignallingBatch]
+    ) -> dict[str, Any]:
         """``summary.json``."""
         problems = [
             f"{batch.name}: {outcome['problem']}" for batch, outcome in outcomes if outcome["problem"]
         ]
         plan = command.plan
-        return {
-            "schema": 1,
-            "experiment": self.name,
-            "seed": plan.seed,
-            "kernel": lab.kernel,
-            "clock": lab.clock.value,
-            "quick": command.quick,
-            "valid": not problems,
-            "problems": problems,
-            "cells": [_cell(treatment, plan, outcomes) for treatment in plan.treatments()],
-            "savings": [_saving(bindings, outcomes) for bindings in plan.bindings],
-        }
+        cells = [_cell(treatment, plan, outcomes) for treatment in plan.treatments()]
+        document = summary_document(
+            plan, problems, cells, kernel=lab.kernel, clock=lab.clock.value, quick=command.quick
+        )
+        return {**document, "savings": [_saving(bindings, outcomes) for bindings in plan.bindings]}
 
-    def samples(self, plan: SignallingPlan, outcomes: Outcomes) -> Table:  # noqa: ARG002
+    def samples(self, plan: SignallingPlan, outcomes: Outcomes[SignallingBatch]) -> Table:  # noqa: ARG002
         """One row per run."""
         header = ["batch", "seed", "bindings", "renewal", "requests", "replies", "octets", "valid"]
         rows = [
             [
                 batch.name,
                 batch.seed,
-                *asdict(batch.treatment).values(),  # type: ignore[attr-defined]
+                *asdict(batch.treatment).values(),
                 *(run[key] for key in ("requests", "replies", "octets")),
                 outcome["problem"] is None,
             ]
@@ -212,20 +208,20 @@ def count(capture: Path, begin: int, end: int) -> dict[str, int]:
     }
 
 
-def _runs(treatment: Treatment, outcomes: Outcomes) -> dict[int, dict[str, float]]:
+def _runs(treatment: Treatment, outcomes: Outcomes[SignallingBatch]) -> dict[int, dict[str, float]]:
     """Messages and octets of a cell's good runs, by repetition."""
     return {
-        batch.repetition: {  # type: ignore[attr-defined]
+        batch.repetition: {
             "messages": float(run["requests"] + run["replies"]),
             "octets": float(run["octets"]),
         }
         for batch, outcome in outcomes
-        if outcome["problem"] is None and batch.treatment == treatment  # type: ignore[attr-defined]
+        if outcome["problem"] is None and batch.treatment == treatment
         for run in outcome["runs"]
     }
 
 
-def _cell(treatment: Treatment, plan: SignallingPlan, outcomes: Outcomes) -> dict[str, Any]:
+def _cell(treatment: Treatment, plan: SignallingPlan, outcomes: Outcomes[SignallingBatch]) -> dict[str, Any]:
     runs = list(_runs(treatment, outcomes).values())
     return {
         **asdict(treatment),
@@ -236,7 +232,7 @@ def _cell(treatment: Treatment, plan: SignallingPlan, outcomes: Outcomes) -> dic
     }
 
 
-def _saving(bindings: int, outcomes: Outcomes) -> dict[str, Any]:
+def _saving(bindings: int, outcomes: Outcomes[SignallingBatch]) -> dict[str, Any]:
     """By how much bulk renewal needs less than individual renewal, hour by hour of the same seed."""
     individual, bulk = (_runs(Treatment(bindings, renewal), outcomes) for renewal in RENEWALS)
     both = sorted(individual.keys() & bulk.keys())

@@ -100,7 +100,7 @@ class ResultFolder:
 
     def finish(
         self,
-        plan: Plan,
+        plan: Plan[Batch],
         lab: Lab,
         outcomes: Sequence[tuple[Batch, Outcome]],
         samples: Table,
@@ -163,7 +163,7 @@ def commit() -> str | None:
 
 
 def _manifest(
-    plan: Plan,
+    plan: Plan[Batch],
     lab: Lab,
     outcomes: Sequence[tuple[Batch, Outcome]],
     summary: Mapping[str, Any],

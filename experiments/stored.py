@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from agents.settings import Policy
 from experiments.estimates import interval
 from experiments.store import StoreError
-from experiments.summary import SCHEMA
+from experiments.summary_document import SCHEMA
 
 _TOLERANCE = 1e-6
 """Relative. Another machine's mathematics may differ in the last digits; an edit differs more."""

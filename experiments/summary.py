@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""From the outcomes of all batches to ``summary.json``: no path and no wall-clock time in it."""
+"""From the outcomes of all batches of ``aggregate`` to ``summary.json`` and ``samples.csv``."""
 
 from __future__ import annotations
 
@@ -12,18 +12,13 @@ from experiments.estimates import paired, stat
 from experiments.limits import ceiling_of, encapsulation_of
 from experiments.metrics.delay import fairness
 from experiments.plan import Batch, Plan, Treatment
+from experiments.summary_document import summary_document
 
-SCHEMA = 1
 _REORDERING = ("ratio", "n3_ratio", "max_extent", "mean_extent")
 _PERCENTILES = ("p50", "p95", "p99")
 _TIMES = ("rtt_ms", "late_time_ms", "one_way_delay_ms", "jitter_ms")
 Run = Mapping[str, Any]
 Outcomes = Sequence[tuple[Batch, Mapping[str, Any]]]
-
-
-def invalid(problems: Sequence[str]) -> dict[str, Any]:
-    """What ``--json`` prints when nothing could be run."""
-    return {"schema": SCHEMA, "valid": False, "problems": list(problems), "cells": []}
 
 
 def summarise(
@@ -49,18 +44,9 @@ def summarise(
             if run["problem"] is not None
         ]
     good = [(batch, outcome) for batch, outcome in outcomes if outcome["problem"] is None]
-    return {
-        "schema": SCHEMA,
-        "experiment": plan.experiment,
-        "seed": plan.seed,
-        "kernel": kernel,
-        "clock": clock,
-        "quick": quick,
-        "valid": not problems,
-        "problems": problems,
-        "cells": [_cell(plan, treatment, good) for treatment in plan.treatments()],
-        "comparisons": _comparisons(plan, good),
-    }
+    cells = [_cell(plan, treatment, good) for treatment in plan.treatments()]
+    document = summary_document(plan, problems, cells, kernel=kernel, clock=clock, quick=quick)
+    return {**document, "comparisons": _comparisons(plan, good)}
 
 
 def runs_of(treatment: Treatment, outcomes: Outcomes) -> dict[int, Run]:

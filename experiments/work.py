@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 Outcome = Mapping[str, Any]
 """What a batch left: ``problem`` (None: a good batch), ``runs``, and what the experiment adds."""
@@ -41,7 +41,10 @@ class Batch(Protocol):
         """What the program reads as ``job.json``."""
 
 
-class Plan(Protocol):
+BatchT_co = TypeVar("BatchT_co", bound=Batch, covariant=True)
+
+
+class Plan(Protocol[BatchT_co]):
     """All arguments of an experiment that decide about results."""
 
     @property
@@ -52,7 +55,7 @@ class Plan(Protocol):
     def seed(self) -> int:
         """As given."""
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self) -> Iterator[BatchT_co]:
         """Every guest boot, in order."""
 
     def as_json(self) -> dict[str, Any]:

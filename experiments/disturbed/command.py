@@ -15,13 +15,13 @@ from experiments.arguments import Command
 from experiments.command import Experiment
 from experiments.disturbed import drawing
 from experiments.disturbed.arguments import read
-from experiments.disturbed.plan import DisturbedPlan
-from experiments.disturbed.summary import samples, summarise, wanted_outage
+from experiments.disturbed.plan import DisturbedBatch, DisturbedPlan
+from experiments.disturbed.summary import Outcomes, samples, summarise, wanted_outage
 from experiments.work import Table
 from topologies.lab.lab import Lab
 
 
-class DisturbedExperiment(Experiment[DisturbedPlan]):
+class DisturbedExperiment(Experiment[DisturbedPlan, DisturbedBatch]):
     """An experiment that disturbs a running network."""
 
     def __init__(self, name: str, description: str) -> None:
@@ -43,13 +43,13 @@ class DisturbedExperiment(Experiment[DisturbedPlan]):
                 highlight=False,
             )
 
-    def summarise(self, command: Command[DisturbedPlan], lab: Lab, outcomes: Any) -> dict[str, Any]:
+    def summarise(self, command: Command[DisturbedPlan], lab: Lab, outcomes: Outcomes) -> dict[str, Any]:
         """``summary.json``."""
         return summarise(
             command.plan, outcomes, kernel=lab.kernel, clock=lab.clock.value, quick=command.quick
         )
 
-    def samples(self, plan: DisturbedPlan, outcomes: Any) -> Table:
+    def samples(self, plan: DisturbedPlan, outcomes: Outcomes) -> Table:
         """One row per run."""
         return samples(plan, outcomes)
 

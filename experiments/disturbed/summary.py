@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.disturbed.plan import DisturbedBatch, DisturbedPlan, Treatment
-from experiments.summary import SCHEMA
+from experiments.summary_document import summary_document
 from experiments.work import Outcome, Table
 from topologies.figures import load
 
@@ -89,17 +89,8 @@ def summarise(
             problems.append(f"{batch.name}: {outcome['problem']}")
         for run in outcome["runs"]:
             problems += [f"{batch.name}: {run['case']}, {run['policy']}: {text}" for text in run["broken"]]
-    return {
-        "schema": SCHEMA,
-        "experiment": plan.experiment,
-        "seed": plan.seed,
-        "kernel": kernel,
-        "clock": clock,
-        "quick": quick,
-        "valid": not problems,
-        "problems": problems,
-        "cells": [_cell(plan, treatment, outcomes) for treatment in plan.treatments()],
-    }
+    cells = [_cell(plan, treatment, outcomes) for treatment in plan.treatments()]
+    return summary_document(plan, problems, cells, kernel=kernel, clock=clock, quick=quick)
 
 
 def _cell(plan: DisturbedPlan, treatment: Treatment, outcomes: Outcomes) -> dict[str, Any]:

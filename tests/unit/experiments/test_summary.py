@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from experiments.store import as_text
-from experiments.summary import invalid, samples, summarise
+from experiments.summary import samples, summarise
+from experiments.summary_document import invalid
 from tests.unit.experiments.experiment_lab import CEILING, PACKETS, PLAN, SHARES, outcome_of, summary_of
 
 BATCHES = list(PLAN.batches())
