@@ -26,7 +26,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from tests.attacks.mutant_list import MUTANTS, Mutant
+from tests.attacks.mutant import Mutant
+from tests.attacks.mutant_list import MUTANTS
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLED, SURVIVED, BROKEN = "killed", "survived", "broken"

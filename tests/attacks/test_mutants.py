@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.attacks.mutant_list import MUTANTS, Mutant
+from tests.attacks.mutant import Mutant
+from tests.attacks.mutant_list import MUTANTS
 from tests.attacks.mutants import KILLED, ROOT, SURVIVED, attack, copied, faults
 
 NO_SWITCH = {
@@ -24,7 +25,7 @@ one place where a defence could be switched off."""
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.defence.replace(" ", "-"))
 def test_a_mutant_can_be_applied(mutant: Mutant) -> None:
-    """If not, the code has changed: say in ``mutant_list.py`` how the defence is switched off now."""
+    """If not, the code has changed: say in ``mutants_of_*.py`` how the defence is switched off now."""
     assert faults(mutant) == []
 
 
