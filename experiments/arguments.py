@@ -61,6 +61,8 @@ class Command(Generic[PlanT]):
     json: bool
     verbose: bool
     keep_captures: bool = False
+    scheduler: str | None = None
+    """Of the cluster that runs a sweep; None: one of this machine's own."""
 
 
 AddValue = Callable[..., Any]
@@ -243,7 +245,15 @@ def read(argv: Sequence[str], experiment: str, description: str) -> Command[Plan
     return replace(finish(r, given, plan), keep_captures=given.pcap)
 
 
-_FOR_ONE_COMMAND = {"--out": 1, "--jobs": 1, "--resume": 1, "--json": 0, "-v": 0, "--verbose": 0}
+_FOR_ONE_COMMAND = {
+    "--out": 1,
+    "--jobs": 1,
+    "--scheduler": 1,
+    "--resume": 1,
+    "--json": 0,
+    "-v": 0,
+    "--verbose": 0,
+}
 """Options that do not decide about results, and how many words follow each."""
 
 
@@ -272,6 +282,7 @@ def read_resume(words: Sequence[str]) -> tuple[Path, list[str]] | None:
     made, value = new_parser("", "")
     value("--resume")
     value("--jobs")
+    value("--scheduler")
     made.add_argument("--json", action="store_true")
     made.add_argument("-v", "--verbose", action="store_true")
     given, unknown = made.parse_known_args(words)
@@ -280,5 +291,6 @@ def read_resume(words: Sequence[str]) -> tuple[Path, list[str]] | None:
         problems.append("--resume '': allowed is the folder of an interrupted result")
     if problems:
         raise UsageError(problems)
-    beside = [] if given.jobs is None else ["--jobs", given.jobs]
+    chosen = {"--jobs": given.jobs, "--scheduler": given.scheduler}
+    beside = [word for name, text in chosen.items() if text is not None for word in (name, text)]
     return Path(given.resume), beside + ["--json"] * given.json + ["-v"] * given.verbose

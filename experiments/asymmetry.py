@@ -28,9 +28,9 @@ from experiments.arguments import Command, Reader, add_run_options, finish, new_
 from experiments.command import Experiment, Outcomes
 from experiments.digest import digest
 from experiments.estimates import paired, stat
-from experiments.plan import Batch, Plan
+from experiments.plan import Plan
 from experiments.summary_document import summary_document
-from experiments.work import Outcome, Table
+from experiments.work import BatchOfPart, Outcome, Table
 from topologies.lab.lab import Lab
 from topologies.links import AccessLink
 
@@ -70,45 +70,10 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class AsymmetryBatch:
+class AsymmetryBatch(BatchOfPart):
     """A batch of ``aggregate`` over the links of one point."""
 
     point: Point
-    inner: Batch
-
-    @property
-    def name(self) -> str:
-        """Names the batch's folder."""
-        return f"ratio{self.point.ratio}-spread{self.point.spread}-run{self.inner.repetition + 1:03d}"
-
-    @property
-    def seed(self) -> int:
-        """Of the guest's random numbers."""
-        return self.inner.seed
-
-    @property
-    def program(self) -> str:
-        """The module that runs inside the guest."""
-        return self.inner.program
-
-    @property
-    def steps(self) -> int:
-        """Steps of its progress."""
-        return self.inner.steps
-
-    @property
-    def network_seconds(self) -> float:
-        """Seconds of network time of all runs."""
-        return self.inner.network_seconds
-
-    @property
-    def seconds_per_run(self) -> float:
-        """Seconds of traffic."""
-        return self.inner.seconds_per_run
-
-    def job(self) -> dict[str, Any]:
-        """What the program reads."""
-        return self.inner.job()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +116,8 @@ class AsymmetryPlan:
         """Every batch, point by point."""
         for point in self.points():
             for batch in self.inner(point).batches():
-                yield AsymmetryBatch(point, batch)
+                name = f"ratio{point.ratio}-spread{point.spread}-run{batch.repetition + 1:03d}"
+                yield AsymmetryBatch(name, batch, point)
 
     def as_json(self) -> dict[str, Any]:
         """For the manifest."""

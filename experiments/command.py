@@ -7,7 +7,8 @@ import os
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
@@ -15,7 +16,7 @@ from rich.console import Console
 
 from experiments import terminal
 from experiments.arguments import Command, UsageError, lasting, read_resume
-from experiments.runner import Finished, run
+from experiments.runner import Finished, NotRunError, Progress, run
 from experiments.store import ResultFolder, StoreError, as_text, commit, write_json
 from experiments.summary_document import invalid
 from experiments.unfinished import Unfinished
@@ -29,6 +30,11 @@ PlanT = TypeVar("PlanT", bound=Plan[Batch])
 BatchT = TypeVar("BatchT", bound=Batch)
 Outcomes = Sequence[tuple[BatchT, Outcome]]
 """What each batch of a plan left, in its order."""
+
+
+def made_with(lab: Lab) -> dict[str, str | None]:
+    """Kernel, clock and commit: parts of one result are made with the same."""
+    return {"kernel_key": lab.kernel_key, "clock": lab.clock.value, "commit": commit()}
 
 
 class Experiment(ABC, Generic[PlanT, BatchT]):
@@ -59,6 +65,41 @@ class Experiment(ABC, Generic[PlanT, BatchT]):
     def digest(self, command: Command[PlanT], folder: Path, outcome: Outcome) -> Outcome:  # noqa: ARG002
         """What is kept of what a batch left in its folder; done once, when it has ended."""
         return outcome
+
+    def made_with(self, command: Command[PlanT], lab: Lab) -> dict[str, str | None]:  # noqa: ARG002
+        """What must not change between two parts of one result."""
+        return made_with(lab)
+
+    def lasting(self, words: Sequence[str]) -> list[str]:
+        """The words with which ``--resume`` makes the same plan again."""
+        return lasting(words)
+
+    def carry_out(
+        self,
+        command: Command[PlanT],
+        lab: Lab,
+        batches: Sequence[Batch],
+        make_folder: Callable[[Batch], Path],
+        report: Callable[[Progress], None],
+        keep: Callable[[Finished], None],
+    ) -> list[Finished]:
+        """Run batches on this machine; what each left, in their order.
+
+        :param keep: told of each batch as soon as it has ended.
+        :raises GuestError: if nothing can be run.
+        :raises NotRunError: if nothing can be run, or not the rest.
+        """
+        digest = partial(self.digested, command)
+        return run(lab, batches, make_folder, command.jobs, report, digest, keep)
+
+    def digested(self, command: Command[PlanT], _: Batch, folder: Path, outcome: Outcome) -> Outcome:
+        """Put what is kept of a batch in the place of what it left."""
+        found = self.digest(command, folder, outcome)
+        write_json(folder / "outcome.json", found)
+        return found
+
+    def export(self, samples: Table, folder: Path) -> None:
+        """Store the samples in other forms than ``samples.csv``."""
 
     def documents(self, plan: PlanT, outcomes: Outcomes[BatchT]) -> dict[str, Any]:  # noqa: ARG002
         """What else is stored as JSON, by file name."""
@@ -99,15 +140,15 @@ class Experiment(ABC, Generic[PlanT, BatchT]):
                 terminal.estimate(console, list(command.plan.batches()), command.jobs)
                 return OK
             lab = choose(command.kernel, command.clock)
-            made_with = {"kernel_key": lab.kernel_key, "clock": lab.clock.value, "commit": commit()}
+            made_with = self.made_with(command, lab)
             if unfinished is not None:
                 unfinished.check(made_with)
             end_on_signals()
             if unfinished is None:
                 folder = ResultFolder.new(command.out, self.name)
-                unfinished = Unfinished.begin(folder, self.name, lasting(words), made_with)
+                unfinished = Unfinished.begin(folder, self.name, self.lasting(words), made_with)
             summary, folder = self._execute(command, lab, console, unfinished)
-        except (UsageError, LabError) as error:
+        except (UsageError, LabError, NotRunError) as error:
             return refuse(error.problems)
         except (StoreError, GuestError) as error:
             return refuse([str(error)])
@@ -139,13 +180,12 @@ class Experiment(ABC, Generic[PlanT, BatchT]):
             if len(left) < len(batches):
                 console.print(f"{self.name}: {len(batches) - len(left)} of {len(batches)} batches are done")
             with terminal.Display(console, left) as display:
-                ran = run(
+                ran = self.carry_out(
+                    command,
                     lab,
                     left,
                     folder.batch_folder,
-                    command.jobs,
                     display.show,
-                    lambda _, place, outcome: self._digested(command, place, outcome),
                     lambda one: unfinished.add(one.batch, one.outcome, one.wall_seconds),
                 )
             new = {one.batch.name: one for one in ran}
@@ -156,15 +196,10 @@ class Experiment(ABC, Generic[PlanT, BatchT]):
             outcomes = [(batch, one.outcome) for batch, one in zip(batches, finished, strict=True)]
             summary = self.summarise(command, lab, outcomes)
             wall_clock = _wall_clock(command.jobs, finished, begun)
-            folder.finish(
-                plan,
-                lab,
-                outcomes,
-                self.samples(plan, outcomes),
-                summary,
-                wall_clock,
-                self.documents(plan, outcomes),
-            )
+            samples = self.samples(plan, outcomes)
+            documents = self.documents(plan, outcomes)
+            folder.finish(plan, lab, outcomes, samples, summary, wall_clock, documents)
+            self.export(samples, folder.path)
             self.draw(summary, folder.path / "figures")
             unfinished.complete()
             for row in wall_clock["batches"]:
@@ -176,6 +211,9 @@ class Experiment(ABC, Generic[PlanT, BatchT]):
         except GuestError:  # nothing was run
             self._leave(unfinished)
             raise
+        except NotRunError:
+            console.print(f"{self.name}: stopped; {self._leave(unfinished)}", soft_wrap=True)
+            raise
         except SystemExit:  # told to end: half a result is none, but what is done need not be done again
             kept = self._leave(unfinished)
             console.print(f"{self.name}: interrupted; nothing is left running, {kept}", soft_wrap=True)
@@ -183,12 +221,6 @@ class Experiment(ABC, Generic[PlanT, BatchT]):
         finally:
             folder.release()
         return summary, folder
-
-    def _digested(self, command: Command[PlanT], folder: Path, outcome: Outcome) -> Outcome:
-        """Put what is kept of a batch in the place of what it left."""
-        found = self.digest(command, folder, outcome)
-        write_json(folder / "outcome.json", found)
-        return found
 
     def _leave(self, unfinished: Unfinished) -> str:
         """Keep finished batches, if there are any; what is kept, for a person."""

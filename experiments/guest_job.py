@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -57,6 +58,8 @@ def _write(path: Path, document: object) -> None:
 def perform(execute: Callable[[GuestJob, Path], None]) -> None:
     """``python -m PROGRAM FOLDER WORKING_FOLDER``: execute the job of FOLDER with a folder for the agents."""
     logging.basicConfig(level=logging.WARNING)
+    # A worker of a sweep's cluster leaves Ctrl-C to the command, and what it starts would inherit that.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT, signal.SIGHUP])
     end_on_signals()
     working_folder = Path(sys.argv[2])
     working_folder.mkdir(parents=True)

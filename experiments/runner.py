@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,14 @@ _BOOT_LIMIT = 180.0
 _SLOWDOWN = 20.0
 """Wall-clock seconds allowed for each second of network time."""
 _FIXED_NETWORK_TIME = 60.0
+
+
+class NotRunError(RuntimeError):
+    """What should run batches cannot, or not any more; one line per problem, each with what mends it."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = list(problems)
 
 
 @dataclass(slots=True)
@@ -56,7 +64,8 @@ def wall_limit(batch: Batch) -> float:
     return _BOOT_LIMIT + _SLOWDOWN * (_FIXED_NETWORK_TIME + batch.network_seconds)
 
 
-def _failed(problem: str) -> Outcome:
+def failed(problem: str) -> Outcome:
+    """What is kept of a batch that left nothing."""
     return {"problem": problem, "best_single_link": {}, "runs": []}
 
 
@@ -113,11 +122,11 @@ class _Slot:
         if not self.running.poll():
             self.running.kill()
             told = self.progress()
-            return _failed(f"no end after {spent:.0f} s of wall-clock time, while {told.what}")
+            return failed(f"no end after {spent:.0f} s of wall-clock time, while {told.what}")
         try:
             code = self.running.exit_code()
         except GuestError as error:
-            return _failed(str(error))
+            return failed(str(error))
         for stream in ("stdout", "stderr"):
             (self.folder / f"{stream}.log").write_text(self.running.output(stream))
         try:
@@ -125,7 +134,7 @@ class _Slot:
         except (OSError, ValueError):
             outcome = {}
         if code or not outcome:
-            return _failed(f"ended with {code}:\n{self.running.output('stderr')[-2000:].strip()}")
+            return failed(f"ended with {code}:\n{self.running.output('stderr')[-2000:].strip()}")
         return self._digest(self.batch, self.folder, outcome)
 
 
@@ -161,7 +170,7 @@ def run(
                     if not (active or finished):
                         raise
                     # Memory ran out meanwhile, say: what the others measured is kept.
-                    finished.append(Finished(batch, _failed(str(error)), time.monotonic() - begun))
+                    finished.append(Finished(batch, failed(str(error)), time.monotonic() - begun))
                     continue
                 stack = everything.enter_context(ExitStack())
                 stack.enter_context(slot.running)

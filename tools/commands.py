@@ -20,9 +20,11 @@ from experiments import (
     plot,
     reference,
     signalling,
+    sweep,
 )
 from experiments.disturbed import arguments as disturbed
 from experiments.disturbed.cases import FAILOVER, HANDOVER
+from experiments.sweeps import command as sweeps
 from topologies import command_line as topologies
 from topologies import doctor
 
@@ -75,6 +77,12 @@ COMMANDS = (
         ("python", "experiments/signalling.py"),
         "Count registration messages against bindings",
         signalling.parser,
+    ),
+    Command(
+        "sweep.py",
+        ("python", "experiments/sweep.py"),
+        "Run every combination of parameters, on this machine or a cluster",
+        partial(sweeps.parser, sweep.__doc__ or ""),
     ),
     Command(
         "reference.py",

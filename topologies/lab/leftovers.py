@@ -22,6 +22,7 @@ from pathlib import Path
 
 PLACE = Path("/tmp")
 WORKING_PLACE = Path("/run")
+KINDS = ("guest", "host", "sweep")
 TAG = "MIP4_RUN"
 """Name of the variable in the environment of what a run has started on this machine's own kernel."""
 _LOCK = "owner.lock"
@@ -36,7 +37,7 @@ class RunFolder:
     def __init__(self, kind: str) -> None:
         """Make it.
 
-        :param kind: ``guest`` or ``host``, a part of its name.
+        :param kind: ``guest``, ``host`` or ``sweep``, a part of its name.
         """
         self.path = Path(tempfile.mkdtemp(prefix=f"mip4-{kind}-", dir=PLACE))
         # Locked before it has its name: nobody ever finds it there and free.
@@ -106,7 +107,7 @@ def remove() -> list[Leftover]:
 
 
 def _folders() -> list[Path]:
-    return sorted([*PLACE.glob("mip4-guest-*"), *PLACE.glob("mip4-host-*")])
+    return sorted(path for kind in KINDS for path in PLACE.glob(f"mip4-{kind}-*"))
 
 
 def _tagged(run: str) -> Iterator[int]:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from distributed.cli import dask_scheduler, dask_worker
 
 from agents import mobile_node_status
 from agents.settings import ForeignAgentSettings, HomeAgentSettings, MobileNodeSettings, Model
@@ -158,6 +159,11 @@ def _problem(command: str) -> str | None:
                 next(c for c in COMMANDS if c.name == "mipctl").parser().parse_args(rest)
             case [program, *rest] if program.startswith("mip-"):
                 next(c for c in COMMANDS if c.name == program).parser().parse_args(rest)
+            case [".venv/bin/dask", ("scheduler" | "worker") as name, *rest]:
+                known = {"scheduler": dask_scheduler, "worker": dask_worker}[name].main.params
+                options = [word for parameter in known for word in parameter.opts]
+                unknown = [word for word in rest if word.startswith("--") and word not in options]
+                return f"it has no {', '.join(unknown)}" if unknown else None
             case ["tshark", "-X", script, *_]:
                 return None if (ROOT / script.removeprefix("lua_script:")).is_file() else "no such script"
             case _:
