@@ -60,7 +60,7 @@ class Departure:
                 link is not self.link,
                 link.binding is None,
                 link.doubtful,
-                attachment.foreign_agent is not None,
+                attachment.foreign_agent is not None and not self._relayed_safely_by(link),
                 link.settings.priority,
                 link.probe_round_trip,
                 link.order,
@@ -68,6 +68,16 @@ class Departure:
             if best is None or key < best[0]:
                 best = key, link.route(attachment)
         return None if best is None else best[1]
+
+    def _relayed_safely_by(self, link: Link) -> bool:
+        """Whether the link's foreign agent ends no more than this binding for it.
+
+        It relays any deregistration (RFC 5944 §3.7.2), but deletes "its visitor list entry for the mobile
+        node" with the answer (§3.7.3.2). One that has let the extension pass keeps an entry for each
+        Binding-Id (FACTS G50).
+        """
+        binding = link.binding
+        return bool(self.request.extensions) and binding is not None and binding.plan.multiple
 
 
 def depart_one(link: Link, plan: Plan, until: float, now: float, elsewhere: bool = False) -> Departure:

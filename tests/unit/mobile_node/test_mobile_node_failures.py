@@ -11,15 +11,18 @@ from agents.effects import RemoveTunnel, SendDatagram, SetPaths
 from tests.unit.mobile_node.mobile_node_lab import (
     DOWN,
     EVDO,
+    FOREIGN_AGENT,
     HOME,
     LTE,
     WIFI,
     D,
     T,
+    advertisement,
     interface,
     lab,
     registered,
     up,
+    visiting,
 )
 
 
@@ -39,6 +42,38 @@ def test_lost_link_is_left_at_once_and_deregistered_over_the_best_other() -> Non
     assert node.sent == []
     assert node.states() == {"wifi": "down", "evdo": "registered", "lte": "registered"}
     assert node.machine.registered, "what is down is not usable"
+
+
+def test_a_foreign_agent_relays_the_deregistration_of_another_care_of_address() -> None:
+    node = visiting()
+    node.change("evdo", DOWN)
+    request = node.take()
+    assert (request.lifetime, request.binding_id, request.care_of_address) == (0, 2, EVDO)
+    # RFC 5944 §3.6.1.1: not by its own co-located care-of address, so from the home address.
+    packet = request.packet
+    assert (packet.interface, packet.source, packet.destination) == ("wifi", HOME, FOREIGN_AGENT)
+
+
+def test_of_two_ways_the_foreign_agents_is_taken_if_it_is_better() -> None:
+    for priority, taken in ((10, "wifi"), (40, "evdo")):
+        wifi = interface("wifi", 1, care_of="foreign-agent", priority=priority)
+        node = lab(wifi, interface("evdo", 2), interface("lte", 3))
+        node.do(node.machine.start({"wifi": up(), "evdo": up(EVDO), "lte": up(LTE)}, node.now))
+        node.hear(advertisement())
+        node.accept_all()
+        node.change("lte", DOWN)
+        request = node.take()
+        assert (request.lifetime, request.binding_id, request.packet.interface) == (0, 3, taken)
+
+
+def test_the_end_of_all_bindings_goes_by_a_co_located_address() -> None:
+    """A foreign agent would have to end its own entry for it before this node asks for that."""
+    node = visiting()
+    node.do(node.machine.deregister(None, node.now))
+    first = node.take()
+    assert (first.packet.interface, first.types) == ("wifi", [127, 32])
+    node.answer(first, lifetime=0)
+    assert (node.wait(0.06).packet.interface, node.sent) == ("evdo", [])
 
 
 def test_udp_deregistration_asks_for_no_tunnel() -> None:
