@@ -14,10 +14,19 @@ USAGE = 2
 
 
 def continue_as(module: str) -> None:
-    """Replace this process by ``module``, run by the environment's Python.
+    """Replace this process by ``module``, run by the environment's Python."""
+    _continue("-m", module)
 
-    ``-P`` keeps the script's own folder off the module path, where its neighbours would stand
-    before the standard library.
+
+def continue_program(path: str) -> None:
+    """Replace this process by the Python program in a file, run by the environment's Python."""
+    _continue(path)
+
+
+def _continue(*what: str) -> None:
+    """``-P`` keeps the script's own folder off the module path.
+
+    Its neighbours would stand before the standard library there.
     """
     if not os.access(PYTHON, os.X_OK):
         sys.stderr.write(
@@ -31,4 +40,4 @@ def continue_as(module: str) -> None:
         os.environ["PYTHONIOENCODING"] = f"{encoding}:replace"
     os.environ["LC_ALL"] = "C.UTF-8"  # the environment's own files name the checkout, accents and all
     os.environ["PYTHONPATH"] = str(ROOT)  # found even when the checkout was moved
-    os.execv(PYTHON, [str(PYTHON), "-P", "-m", module, *sys.argv[1:]])
+    os.execv(PYTHON, [str(PYTHON), "-P", *what, *sys.argv[1:]])

@@ -24,12 +24,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from topologies.command_line import Scene
-from topologies.figure import CORRESPONDENT, HOME_ADDRESS, HOME_AGENT
 from topologies.figures import load
 from topologies.lab.leftovers import TAG
-from topologies.network import LabNode
 from topologies.prompt import Prompt
-from topologies.registered import AgentNetwork, AgentNetworkError
+from topologies.registered import AgentNetwork, AgentNetworkError, addresses
 from topologies.signals import end_on_signals
 
 NOT_UP, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127
@@ -97,10 +95,8 @@ def _prompt(network: AgentNetwork, scene: Scene, working_folder: Path, output: i
         command = replace(scene, node=node, argv=tuple(argv))
         return _run_to_end(network, command, working_folder, output, errors)
 
-    known = {"mn": HOME_ADDRESS, "ha": HOME_AGENT.ip, "cn": CORRESPONDENT.ip}
-    addresses = {node.name: str(known.get(node.name) or _address(node)) for node in network.net.routers}
     with open(_CONSOLE, encoding="utf-8", errors="replace") as source:
-        return Prompt(source, addresses, run, output, scene.prompting).serve()
+        return Prompt(source, addresses(network.net), run, output, scene.prompting).serve()
 
 
 def _run_to_end(network: AgentNetwork, scene: Scene, working_folder: Path, output: int, errors: int) -> int:
@@ -127,12 +123,6 @@ def _run_to_end(network: AgentNetwork, scene: Scene, working_folder: Path, outpu
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     return code if code >= 0 else 128 - code
-
-
-def _address(node: LabNode) -> str:
-    """A node's first address but loopback; empty for one without, as an access network's."""
-    found = (str(interface.ip) for interface in node.intfList() if interface.ip)
-    return next((address for address in found if not address.startswith("127.")), "")
 
 
 def perform(scene: Scene, working_folder: Path) -> int:

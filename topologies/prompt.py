@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A prompt for the nodes of a network that is up, in the manner of Mininet's: ``NODE PROGRAM …``.
 
-Inside the lab kernel only. Mininet's own needs a shell on each node, which ours do not have.
+Inside the lab kernel only. Mininet's own (``topologies/mn.py``) never waits for input that is not there.
 """
 
 from __future__ import annotations

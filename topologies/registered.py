@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from agents.daemon.control import ControlError, ask
-from topologies.figure import Figure
+from topologies.figure import CORRESPONDENT, HOME_ADDRESS, HOME_AGENT, Figure
 from topologies.mobile_ip import Agent
-from topologies.network import LabNet, NetworkError
+from topologies.network import LabNet, LabNode, NetworkError
 
 REGISTRATION_LIMIT = 30.0
 """Seconds of network time until every binding must be registered."""
@@ -25,16 +25,28 @@ class AgentNetworkError(RuntimeError):
     """The network did not come up or an agent does not answer; says which node and why."""
 
 
+def addresses(net: LabNet) -> dict[str, str]:
+    """The address each node is reached by; empty for one without, as an access network's."""
+    known = {"mn": HOME_ADDRESS, "ha": HOME_AGENT.ip, "cn": CORRESPONDENT.ip}
+    return {node.name: str(known.get(node.name) or _first_address(node)) for node in net.routers}
+
+
+def _first_address(node: LabNode) -> str:
+    found = (str(interface.ip) for interface in node.intfList() if interface.ip)
+    return next((address for address in found if not address.startswith("127.")), "")
+
+
 class AgentNetwork:
     """A network of nodes, with agents that answer."""
 
-    def __init__(self, topology: Figure, working_folder: Path) -> None:
+    def __init__(self, topology: Figure, working_folder: Path, net: LabNet | None = None) -> None:
         """Build nodes and links; :meth:`start` starts the agents.
 
         :param working_folder: where agents keep settings, logs and control sockets.
+        :param net: the topology's network, if it is built already.
         """
         self.topology = topology
-        self.net = LabNet(topology, working_folder=working_folder)
+        self.net = net or LabNet(topology, working_folder=working_folder)
         self.sockets: dict[str, Path] = {}
 
     def start(self) -> None:
@@ -46,6 +58,13 @@ class AgentNetwork:
             self.net.start()
         except NetworkError as error:
             raise AgentNetworkError(str(error)) from None
+        self.await_bindings()
+
+    def await_bindings(self) -> None:
+        """Wait until every binding is registered; the agents run.
+
+        :raises AgentNetworkError: saying which node and binding, with the last reply code.
+        """
         self.sockets = {
             node.name: daemon.socket
             for node in self.net.routers
