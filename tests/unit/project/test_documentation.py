@@ -23,6 +23,7 @@ from experiments.arguments import UsageError
 from tools.commands import COMMANDS
 from tools.site import FILES, settings_tables
 from topologies import command_line as topologies
+from topologies.figures import available
 
 ROOT = Path(__file__).parents[3]
 PAGES = [
@@ -164,6 +165,9 @@ def _problem(command: str) -> str | None:
                 options = [word for parameter in known for word in parameter.opts]
                 unknown = [word for word in rest if word.startswith("--") and word not in options]
                 return f"it has no {', '.join(unknown)}" if unknown else None
+            case ["mn", "--custom", script, "--topo", topo, *_]:
+                is_figure = topo.partition(",")[0] in {f"figure{number}" for number in available()}
+                return None if is_figure and (ROOT / script).is_file() else "no such file or figure"
             case ["tshark", "-X", script, *_]:
                 return None if (ROOT / script.removeprefix("lua_script:")).is_file() else "no such script"
             case _:
