@@ -70,13 +70,17 @@ KERNEL = (
         "agents/linux/udp_tunnels.py",
         "fib daddr type local counter name {UNKNOWN} drop",
         "fib daddr type local counter name {UNKNOWN}",
-        "figure6.py::test_bad_tunnel_data_is_never_forwarded_and_changes_nothing",
+        "figure6.py::test_tunnel_data_past_the_mobile_ip_port_never_comes_through",
     ),
     kernel_mutant(
-        "Tunnel Data comes from the port of its binding",
+        "Tunnel Data comes from the end point of its binding",
         "agents/linux/udp_tunnels.py",
-        r'drop\n    accept\n  }}\n"',
-        r'drop\n    udp dport set {GUE_PORT} @th,64,8 set 0 udp checksum set 0 accept\n  }}\n"',
+        r'text += f"    counter name {UNKNOWN} limit rate over',
+        r'text += f"    ip saddr set {pseudo_address(min(ends.values(), default=0))} '
+        r'udp dport set {GUE_PORT} @th,64,8 set 0 @th,80,16 set 0 udp checksum set 0 accept\n"'
+        "\n"
+        r'    text += f"    counter name {UNKNOWN} limit rate over',
         "figure6.py::test_bad_tunnel_data_is_dropped_and_counted",
+        "figure6.py::test_bad_tunnel_data_is_never_forwarded_and_changes_nothing",
     ),
 )

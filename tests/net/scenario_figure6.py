@@ -77,6 +77,8 @@ def bad_data(scene: Scene) -> dict[str, Any]:
     port = next(
         row["remote_port"] for row in scene.ask("ha", "status")["tunnels"] if row["remote_port"] != 434
     )
+    _, devices = scene.run("ha", "ip", "-details", "link", "show", "type", "ipip")
+    pseudo = min(re.findall(r"remote (198\.18\.\d+\.\d+)", devices))
     right, foreign = secret(HOME_ADDRESS, correspondent), secret(STRANGER, correspondent)
     data = b"\x04\x04\0\0"
     cases = {
@@ -87,6 +89,7 @@ def bad_data(scene: Scene) -> dict[str, Any]:
         "no inner packet": ip(public, agent, _datagram(port, data), UDP),
         "foreign inner source": ip(public, agent, _datagram(port, data + foreign), UDP),
         "GUE from outside": ip(public, agent, _datagram(port, b"\0\x04\0\0" + right, 4340), UDP),
+        "GUE from a pseudo address": ip(pseudo, agent, _datagram(port, b"\0\x04\0\0" + right, 4340), UDP),
         "bare, from a pseudo address": ip("198.18.0.1", agent, right),
         "bare, from the end point": ip(public, agent, right),
     }

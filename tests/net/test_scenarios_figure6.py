@@ -70,6 +70,7 @@ BAD = {
     "no inner packet": "truncated",
     "foreign inner source": "foreign-inner-address",
     "GUE from outside": "unknown-udp-end-point",
+    "GUE from a pseudo address": "unknown-udp-end-point",
     "bare, from a pseudo address": "unknown-end-point",
     "bare, from the end point": "unknown-end-point",
 }
@@ -78,6 +79,12 @@ BAD = {
 @pytest.mark.parametrize(("case", "counter"), BAD.items())
 def test_bad_tunnel_data_is_dropped_and_counted(report: Report, case: str, counter: str) -> None:
     assert report["bad_data"]["cases"][case] == {counter: 1}
+
+
+def test_tunnel_data_past_the_mobile_ip_port_never_comes_through(report: Report) -> None:
+    """Its false source is the very one by which the kernel finds a tunnel's device."""
+    assert report["bad_data"]["cases"]["GUE from a pseudo address"] == {"unknown-udp-end-point": 1}
+    assert report.tcpdump("bad-cn", "udp") == []
 
 
 def test_bad_tunnel_data_is_never_forwarded_and_changes_nothing(report: Report) -> None:
