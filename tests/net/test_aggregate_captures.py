@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from tests.net.aggregate_commands import SLOW_LINKS, Result, aggregate
 from topologies.lab.lab import Lab
+from topologies.mobile_ip import _KEY
 
 pytestmark = [pytest.mark.net, pytest.mark.usefixtures("lab")]
 
@@ -104,3 +106,13 @@ def test_round_trips_are_not_shorter_than_the_links_delays(result: Result) -> No
     assert 2 * 5 < rtt["p50"]["mean"] <= rtt["p95"]["mean"]
     delay = result.cell("per-flow", 3)["one_way_delay_ms"]
     assert 5 < delay["p50"]["mean"] <= delay["p95"]["mean"] <= delay["p99"]["mean"]
+
+
+def test_no_key_is_in_the_result(result: Result) -> None:
+    """Neither as text nor as octets: not in manifest, events, logs or captures."""
+    assert result.folder is not None
+    files = [path for path in result.folder.rglob("*") if path.is_file()]
+    assert {".pcap", ".log", ".json"} <= {path.suffix for path in files}
+    key = bytes.fromhex(_KEY)
+    forms = [form.lower() for form in (_KEY.encode(), key, base64.b64encode(key), repr(key)[2:-1].encode())]
+    assert [path for path in files if any(form in path.read_bytes().lower() for form in forms)] == []
