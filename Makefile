@@ -6,7 +6,7 @@ KEEP_OWNER := setup/keep-owner
 # Options for `make aggregate` and `make test`, as in: make aggregate ARGS="--figure 3 --seed 7"
 ARGS ?=
 
-.PHONY: help setup doctor aggregate test test-bare test-vagrant docs lint fuzz mutants soak clean
+.PHONY: help setup doctor aggregate test test-bare test-vagrant docs lint fuzz mutants soak audit clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo 'make test-vagrant  the Vagrantfile in a real virtual machine, an hour or more (see tests/vagrant/run --help)'
 	@echo 'make mutants     switch each defence off in a copy of the tree: its attack test must fail'
 	@echo 'make soak        a day of faults on the virtual clock (ARGS="--hours N --seed N")'
+	@echo 'make audit       are all Python packages pinned, and is a fault of one known'
 	@echo 'make lint        set-up, then the static checks alone'
 	@echo 'make clean       remove what was built inside the checkout; results stay'
 
@@ -62,6 +63,9 @@ mutants: setup
 
 soak: setup
 	$(KEEP_OWNER) $(PYTHON) -m tests.soak $(ARGS)
+
+audit: setup
+	$(KEEP_OWNER) $(PYTHON) -m tools.audit
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov *.egg-info

@@ -10,21 +10,17 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from tools.audit import pins
+
 SETUP = Path(__file__).parents[3] / "setup"
-REQUIREMENT = re.compile(
-    r"(?P<name>[a-z0-9.-]+)==(?P<version>[0-9][0-9a-z.]*)(?: --hash=sha256:[0-9a-f]{64})+"
-)
 
 
 def entries(lock: str) -> dict[str, str]:
     """Name to version, of every logical line that is no comment; each must be pinned and hashed."""
-    text = (SETUP / lock).read_text().replace(" \\\n", "\n")
-    lines = re.sub(r"\n\s+--hash", " --hash", text).splitlines()
-    logical = [line for line in lines if line and not line.startswith("#")]
-    matches = [REQUIREMENT.fullmatch(line) for line in logical]
-    assert logical
-    assert None not in matches, [line[:60] for line, match in zip(logical, matches, strict=True) if not match]
-    return {match["name"]: match["version"] for match in matches if match}
+    found, wrong = pins((SETUP / lock).read_text())
+    assert found
+    assert wrong == []
+    return found
 
 
 @pytest.mark.parametrize("lock", ["requirements.lock", "ipmininet.lock"])
