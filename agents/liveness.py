@@ -20,10 +20,6 @@ Pure: the time and what was received come in, probes to send and a verdict come 
   filling, and a queue that overflows loses four of five small packets where it loses one of two
   large ones: twice as many (12) must be missing, and while packets arrive so many (93) that a live
   tunnel loses all of them only once in a thousand million times.
-* The same holds while a flow comes through: the latest packet is no older than a time-out, and there is
-  one at least for every ``FLOW`` missing probes. A queue may fill and overflow between two answers, and
-  then no answer has told of it. Who sends over a path that lost its upward half soon stops for want of
-  acknowledgements; who does not stop loses nothing meanwhile.
 * Where probes are lost all the time, more must be missing: so many that a live tunnel loses all of
   them only once in a thousand million times, judged by the loss before the suspicion (at 10 % 9,
   at 50 % 30, never more than 200).
@@ -54,8 +50,6 @@ MOST_UNANSWERED = 200
 """Missing probes that suffice whatever the loss."""
 LOADED = 0.02
 """Seconds over the shortest round trip that show a queue."""
-FLOW = 4
-"""Missing probes for each packet that comes, at most, while a flow comes through."""
 OVERFLOW_LOSS = 0.8
 """Share of small packets that a queue loses while large ones overflow it."""
 QUICK_SPREAD = 0.25
@@ -129,7 +123,6 @@ class Prober:
         self._last, self._shortest = 0.0, math.inf
         self._worked: Span | None = None
         self._received = 0
-        self._come, self._came_at, self._looked_at = 0, -math.inf, now
         self._needed = 0
         self.round_trip: float | None = None
         """Smoothed, in seconds."""
@@ -183,13 +176,9 @@ class Prober:
 
     def _enough(self, missing: int) -> bool:
         least = self._settings.unanswered_with_data if self.receiving else self._settings.unanswered
-        if self._last - self._shortest > LOADED or self._flowing(missing):
+        if self._last - self._shortest > LOADED:
             least = max(least, math.ceil(math.log(ODDS, OVERFLOW_LOSS))) if self.receiving else 2 * least
         return self.suspected and missing >= max(least, self._needed)
-
-    def _flowing(self, missing: int) -> bool:
-        """Whether packets come as of somebody who need not be acknowledged, or still is."""
-        return self._looked_at - self._came_at <= self.time_out and FLOW * self._come >= missing
 
     def _row(self) -> list[_Probe]:
         """The unanswered probes since the last answered one."""
@@ -229,15 +218,13 @@ class Prober:
         return (math.floor((now + _EARLY) / interval) + 1) * interval
 
     def _find_missing(self, received: int, now: float) -> None:
-        loss, self._looked_at = self.loss, now
+        loss = self.loss
         for probe in self._probes.values():
             if not probe.missing and now + _EARLY >= probe.sent + self.time_out:
                 probe.missing = True
                 self.loss += (1 - self.loss) * _LOSS_GAIN
         if self.suspected:
-            if received - self._received > self._come:
-                self._come, self._came_at = received - self._received, now
-            self.receiving = self.receiving or self._come > 0
+            self.receiving = self.receiving or received > self._received
         elif any(probe.missing for probe in self._row()):
             self.suspected = True
             self.since = now
@@ -267,7 +254,6 @@ class Prober:
             later.missing = later.missing and now + _EARLY >= later.sent + self.time_out
         if self.suspected and not any(probe.missing for probe in self._row()):
             self.suspected = self.receiving = False
-            self._come, self._came_at = 0, -math.inf
             self.since = now
             self._send_at = self._next_after(now)
         return True

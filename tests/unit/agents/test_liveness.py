@@ -144,24 +144,10 @@ def test_a_loaded_tunnel_is_found_within_the_bound_and_its_time_out() -> None:
 
 
 def test_while_packets_arrive_ten_must_be_missing() -> None:
-    drive = Drive(dead_from(53.0), packets=lambda now: int(now * 5)).run(10)
+    drive = Drive(dead_from(53.0), packets=lambda now: int(now * 100)).run(10)
     assert drive.reason is Reason.ONE_WAY_UP
     assert len([moment for moment in drive.sent if moment >= 53]) in (14, 15)  # of them 10 timed out
     assert 0.3 < drive.failed_at - 53 <= INTERVAL + 2 * INTERVAL + 8 * QUICK * (1 + QUICK_SPREAD)
-
-
-def test_while_a_flow_comes_through_an_overflowing_queue_is_the_likelier_reason() -> None:
-    # Three flows filled the queue of a slow link between two answers: ten probes were lost in it.
-    drive = Drive(dead_from(53.0), packets=lambda now: int(now * 40)).run(10)
-    assert drive.reason is Reason.ONE_WAY_UP
-    assert len([moment for moment in drive.sent if moment >= 53]) > 93
-    assert 1.8 < drive.failed_at - 53 < 2.5
-
-
-def test_a_flow_that_stops_excuses_nothing() -> None:
-    drive = Drive(dead_from(53.0), packets=lambda now: int(min(now, 53.5) * 100)).run(10)
-    assert drive.reason is Reason.ONE_WAY_UP
-    assert 0.5 < drive.failed_at - 53 < 0.8
 
 
 def test_packets_that_came_before_the_suspicion_do_not_count() -> None:
