@@ -19,7 +19,7 @@ help:
 	@echo 'make test-bare   the README in a bare Debian, half an hour or more (see tests/bare/run --help)'
 	@echo 'make test-vagrant  the Vagrantfile in a real virtual machine, an hour or more (see tests/vagrant/run --help)'
 	@echo 'make mutants     switch each defence off in a copy of the tree: its attack test must fail'
-	@echo 'make soak        a day of faults on the virtual clock (ARGS="--hours N --seed N")'
+	@echo 'make soak        a day of faults on the virtual clock (ARGS="--hours N --seed N --full-load")'
 	@echo 'make audit       are all Python packages pinned, and is a fault of one known'
 	@echo 'make lint        set-up, then the static checks alone'
 	@echo 'make clean       remove what was built inside the checkout; results stay'

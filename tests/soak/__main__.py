@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A day of faults on the virtual clock: ``python -m tests.soak --hours 24``.
 
-Figure 3 in a guest, random faults, handovers, restarts and orders, a ping a second. After each fault
+Figure 3 in a guest, random faults, handovers, restarts and orders, a ping a second; with ``--full-load``
+TCP that fills all links besides. After each fault
 everything must be registered again, agents and kernels must agree, and nothing may be left over. A soak
 with one seed is the same every time. Exit code 1: something leaked, disagreed or did not come back.
 """
@@ -23,6 +24,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from tests.net.guests import job
+from tests.soak.load import FLOWS
 from tests.soak.verdict import EXACT, leaks
 from topologies.lab.guest import Clock
 from topologies.lab.guest_kernel import find
@@ -35,9 +37,9 @@ def read(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
-def play(lab: Lab, folder: Path, hours: float, seed: int, wall_limit: float) -> str | None:
+def play(lab: Lab, folder: Path, hours: float, seed: int, traffic: str, wall_limit: float) -> str | None:
     """Run the soak in a guest; what went wrong with the guest itself, if anything."""
-    argv = ("python", "-P", "-m", "tests.soak.inside", str(folder), str(hours), str(seed))
+    argv = ("python", "-P", "-m", "tests.soak.inside", str(folder), str(hours), str(seed), traffic)
     deadline = time.monotonic() + wall_limit
     with (
         Progress(console=Console(stderr=True), transient=True) as progress,
@@ -69,6 +71,11 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m tests.soak", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--hours", type=float, default=24.0, help="of network time")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--full-load",
+        action="store_true",
+        help=f"{FLOWS} TCP flows all the time",
+    )
     parser.add_argument("--wall-hours", type=float, default=12.0, help="give up after so long")
     parser.add_argument("--out", type=Path, help="folder for samples and logs (default: a new one in /tmp)")
     options = parser.parse_args(words)
@@ -79,7 +86,9 @@ def main(words: Sequence[str] | None = None) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / "samples.jsonl").exists():
         parser.error(f"{folder}: holds the samples of another soak; choose another --out")
-    said = play(Lab(Clock.VIRTUAL, kernel), folder, options.hours, options.seed, options.wall_hours * 3600)
+    traffic = "full-load" if options.full_load else "light"
+    lab = Lab(Clock.VIRTUAL, kernel)
+    said = play(lab, folder, options.hours, options.seed, traffic, options.wall_hours * 3600)
     samples = read(folder / "samples.jsonl")
     problems = [] if said is None else [said]
     end = folder / "end.json"
@@ -87,7 +96,11 @@ def main(words: Sequence[str] | None = None) -> int:
         document = json.loads(end.read_text())
         problems += document["problems"]
         print(*document.get("traffic", []), sep="\n")  # noqa: T201
-    console = Console()
+        if "received_octets" in document:
+            megabits = document["received_octets"] * 8 / 1e6
+            mean = megabits / (samples[-1]["hour"] * 3600) if samples else 0.0
+            print(f"TCP: {megabits / 8000:.2f} GB received, {mean:.2f} Mbit/s of payload on average")  # noqa: T201
+    console = Console(width=None if sys.stdout.isatty() else 120)
     if samples:
         console.print(table(samples))
         faults = Counter(sample["after"] for sample in samples[1:])
