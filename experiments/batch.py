@@ -146,7 +146,9 @@ class Batch:
             link = access.link
             self._select(Policy.PER_FLOW, access.binding_id)
             limit = self._ceiling([link])
-            flows = self._flows(1, limit)
+            # What a run offers says nothing here: less than the rate would not fill the link, and
+            # several times as much would drown the probes as well.
+            flows = self._flows(1, OVERLOAD * limit)
             seconds = self._calibration_seconds(limit, flows.payload)
             seen = self._observe(flows, seconds, seconds, f"calibration-{link.name}")
             alone[link.name] = seen.result.goodput
@@ -168,7 +170,7 @@ class Batch:
         """One run; what was measured, as JSON can hold it."""
         self._select(treatment.policy, None)
         limit = self._ceiling(self._plan.links)
-        flows = self._flows(treatment.flows, limit)
+        flows = self._flows(treatment.flows, self._plan.udp_rate or OVERLOAD * limit)
         name = f"run-{number}"
         seen = self._observe(flows, self._plan.warm_up, self._plan.duration, name, capture=True)
         carried = seen.carried
@@ -207,9 +209,9 @@ class Batch:
     def _ceiling(self, used: Sequence[AccessLink]) -> float:
         return ceiling_of(self._plan, self._figure, used)
 
-    def _flows(self, count: int, limit: float) -> Flows:
+    def _flows(self, count: int, udp_rate: float) -> Flows:
         plan = self._plan
-        rate = None if plan.protocol == "tcp" else plan.udp_rate or OVERLOAD * limit
+        rate = udp_rate if plan.protocol == "udp" else None
         return Flows(plan.protocol, count, payload_of(plan, self._figure), rate)
 
     @staticmethod

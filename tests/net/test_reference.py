@@ -16,6 +16,9 @@ pytestmark = [pytest.mark.net, pytest.mark.usefixtures("lab")]
 PARTS = {
     "unequal-links": ("--runs", "1"),
     "equal-links": ("--runs", "1", "--flows", "1"),
+    "stream-equal-links": ("--runs", "1"),
+    "stream-unequal-delays": ("--runs", "1"),
+    "asymmetry": ("--runs", "1", "--ratio", "4", "--spread", "30", "--flows", "1"),
     "signalling": ("--runs", "1", "--bindings", "4"),
 }
 """What is measured of each: the first run of it all, or of one cell."""

@@ -109,6 +109,11 @@ def test_references_show_what_the_draft_claims() -> None:
     one = unequal["per-packet", 1]
     assert one["goodput_mbps"]["ci95"][1] < one["best_single_link_mbps"]
     assert equal[1]["efficiency"]["mean"] > 2 * one["efficiency"]["mean"]
+    spread = [
+        load(f"stream-{name}")["summary"]["cells"][0]["reordering"]["ratio"]
+        for name in ("equal-links", "unequal-delays")
+    ]
+    assert spread[1]["ci95"][0] > 10 * spread[0]["ci95"][1]
     savings = {
         row["bindings"]: row["messages_share"]["mean"] for row in load("signalling")["summary"]["savings"]
     }
@@ -120,3 +125,26 @@ def test_what_cannot_be_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().err
     assert "there is no reference nothing" in said
     assert "not with --renew" in said
+
+
+def test_one_that_cannot_be_read_is_renewed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also if its command was changed: that is when one must be renewed."""
+    monkeypatch.setattr(reference, "FOLDER", tmp_path)
+    monkeypatch.setattr(reference, "measure", lambda name: (summary(60.0, 61.0), f"key of {name}"))
+    stored = tmp_path / "signalling.json"
+    stored.write_text('{"schema": 1, "words": ["--runs", "1"], "summary": {}}')
+    assert reference.main(["--renew", "signalling"]) == 0
+    assert "of another schema or command; the new one is compared with nothing" in capsys.readouterr().err
+    assert load("signalling")["summary"] == summary(60.0, 61.0)
+    assert json.loads(stored.read_text())["kernel_key"] == "key of signalling"
+
+
+def test_one_that_cannot_be_read_is_said_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(reference, "FOLDER", tmp_path)
+    monkeypatch.setattr(reference, "measure", lambda _name, *_words: pytest.fail("measured"))
+    assert reference.main(["signalling"]) == 2
+    assert "--renew signalling" in capsys.readouterr().err
