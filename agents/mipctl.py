@@ -28,9 +28,10 @@ _BINDING_COLUMNS = (
     "home_address", "binding_id", "state", "interface", "care_of_address", "encapsulation",
     "lifetime_remaining",
 )  # fmt: skip
-_TUNNEL_COLUMNS = (
-    "device", "alias", "encapsulation", "local", "remote", "remote_port", "mtu", "state", "sent_packets",
-    "sent_octets", "received_packets", "received_octets",
+# Two tables, as one would not fit into 80 columns.
+_TUNNEL_COLUMNS = ("device", "alias", "local", "remote", "remote_port", "state")
+_DEVICE_COLUMNS = (
+    "device", "encapsulation", "mtu", "sent_packets", "sent_octets", "received_packets", "received_octets",
 )  # fmt: skip
 _LIVENESS_COLUMNS = ("alias", "liveness", "since", "why", "round_trip_ms", "time_out_ms", "loss")
 
@@ -163,8 +164,11 @@ def _show(socket: Path, arguments: argparse.Namespace, console: Console) -> None
             console.print(moment, name, *(f"{k}={v}" for k, v in row.items()), highlight=False)
     elif arguments.command == "tunnels":
         _table(rows, _TUNNEL_COLUMNS, console)
-        if document["role"] == "mobile-node":
-            _table([row for row in rows if "liveness" in row], _LIVENESS_COLUMNS, console)
+        for column, columns in (("sent_packets", _DEVICE_COLUMNS), ("liveness", _LIVENESS_COLUMNS)):
+            if some := [row for row in rows if column in row]:
+                console.print()
+                _table(some, columns, console)
+        console.print()
         drops = [{"dropped": reason, "packets": count} for reason, count in document["drops"].items()]
         _table(drops, ("dropped", "packets"), console)
     else:
@@ -199,16 +203,19 @@ def _probed(binding: dict[str, Any]) -> dict[str, Any]:
 
 def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str], console: Console) -> None:
     shown = [column for column in columns if any(column in row for row in rows)]
-    table = Table(*(column.replace("_", " ") for column in shown))
+    table = Table(show_edge=False, pad_edge=False)
+    for column in shown:
+        # Folded and not cut, an address last: without its end it is none.
+        heading = column.replace("_", " ")
+        cells = [_text(row.get(column)) for row in rows]
+        table.add_column(heading, overflow="fold", no_wrap=not any(" " in text for text in (heading, *cells)))
     for row in rows:
-        cells = (row.get(column) for column in shown)
-        table.add_row(
-            *(
-                "-" if cell is None else f"{cell:.1f}" if isinstance(cell, float) else str(cell)
-                for cell in cells
-            )
-        )
+        table.add_row(*(_text(row.get(column)) for column in shown))
     console.print(table)
+
+
+def _text(cell: object) -> str:
+    return "-" if cell is None else f"{cell:.1f}" if isinstance(cell, float) else str(cell)
 
 
 def main() -> int:

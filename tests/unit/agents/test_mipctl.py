@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import sys
 import threading
@@ -192,6 +193,32 @@ def test_what_people_see(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     assert lines == [f"{key}: {STATUS[key]}" for key in ("role", "policy", "note", "drops")]
     assert run(monkeypatch, "events") == 0
     assert capsys.readouterr().out.strip() == "00:00:00.125 request-denied code=133 reason=[/late]"
+
+
+@pytest.mark.usefixtures("agent")
+def test_a_tunnel_is_told_in_full_in_80_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    device = {
+        "device": "mip1234",
+        "alias": "wimax bid 3",
+        "encapsulation": "ipip",
+        "mtu": 1480,
+        "local": "198.51.100.110",
+        "remote": "192.168.100.100",
+        "remote_port": 65535,
+        "state": "draining",
+        "sent_packets": 123456789,
+        "sent_octets": 987654321,
+        "received_packets": 234567890,
+        "received_octets": 876543210,
+    }
+    monkeypatch.setitem(globals(), "STATUS", {**STATUS, "devices": [device]})
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run(monkeypatch, "tunnels") == 0
+    said = capsys.readouterr().out
+    assert {str(value) for value in device.values()} - set(re.split(r" *[│\n] *", said)) == set()
+    assert "encapsulation" in said
 
 
 def test_a_refusal_is_a_failure(
