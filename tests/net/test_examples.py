@@ -4,35 +4,20 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.net.guests import WALL_LIMIT, in_guest, topologies
+from tests.documented.pages import commands, copy_of_the_checkout, run
+from tests.net.guests import WALL_LIMIT, in_guest
 from topologies.lab.guest_kernel import ROOT
 from topologies.lab.lab import Lab
 
 EXAMPLES = ROOT / "docs/examples"
 ROUND_TRIPS = {"wifi": 10.1, "evdo": 80.8, "wimax": 50.3, "lte": 30.1}
 """Milliseconds: twice the links' delays, and the time a ping takes on the slower ones."""
-
-
-@pytest.mark.usefixtures("lab")
-def test_a_policy_of_ones_own(tmp_path: Path) -> None:
-    checkout = tmp_path / "checkout"
-    for folder in ("agents", "topologies", "setup"):
-        shutil.copytree(ROOT / folder, checkout / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (checkout / ".venv").symlink_to(ROOT / ".venv")
-    subprocess.run(["git", "apply", str(EXAMPLES / "best-only.patch")], cwd=checkout, check=True)
-    script = "for i in 1 2 3 4 5; do ping -c 1 198.51.100.10; done"
-    words = ("3", "--policy", "best-only", "--weights", "bandwidth", "--exec", "cn", "sh", "-c", script)
-    ended = topologies(checkout, *words, root=checkout)
-    assert ended.code == 0, ended.stderr
-    times = [float(time) for time in re.findall(r"time=([\d.]+) ms", ended.stdout)]
-    assert times == pytest.approx([ROUND_TRIPS["lte"]] * 5, abs=0.5)  # each ping is a flow: all by LTE
 
 
 @pytest.mark.usefixtures("lab")
@@ -75,10 +60,11 @@ DEREGISTERED_DIRECTLY = re.compile(r"^(evdo|wimax|lte)\t.*\t0\t\d*$")
 
 @pytest.mark.usefixtures("lab")
 def test_the_captures_can_be_taken_again(tmp_path: Path) -> None:
-    shutil.copy(ROOT / "docs/captures/capture.sh", tmp_path)
-    ended = topologies(tmp_path, "3", "--exec", "mn", "sh", "capture.sh", "figure3")
-    assert ended.code == 0, ended.stderr
-    seen = [signalling(path) for path in (tmp_path / "figure3.pcapng", ROOT / "docs/captures/figure3.pcapng")]
+    copy = copy_of_the_checkout(tmp_path)
+    (command,) = (found.command for found in commands() if "capture.sh" in found.command)
+    ended = run(command, copy, WALL_LIMIT)
+    assert ended.returncode == 0, ended.stderr
+    seen = [signalling(path) for path in (copy / "figure3.pcapng", ROOT / "docs/captures/figure3.pcapng")]
     # What ends co-located bindings leaves by the fastest link, and only probes tell which that is.
     fixed = [[line for line in lines if not DEREGISTERED_DIRECTLY.search(line)] for lines in seen]
     assert len(fixed[0]) > 12

@@ -3,15 +3,11 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.net.guests import topologies
 from tests.net.scenario_report import CO_LOCATED, FOREIGN_AGENT, HOME_AGENT, LINKS, check_carried, play
-from topologies.lab.guest_kernel import ROOT
 from topologies.lab.lab import Lab
 
 pytestmark = pytest.mark.net
@@ -26,19 +22,3 @@ def test_a_fifth_link(lab: Lab, tmp_path: Path) -> None:
     assert seen["bindings"] == [1, 2, 3, 4, 5]
     assert seen["visitors"] == {"wifi": [1], "lte": [4]}
     check_carried(seen["carried"], {*LINKS, "satellite"})
-
-
-@pytest.mark.usefixtures("lab")
-def test_a_figure_is_one_more_file(tmp_path: Path) -> None:
-    checkout = tmp_path / "checkout"
-    for folder in ("agents", "topologies", "setup"):
-        shutil.copytree(ROOT / folder, checkout / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (checkout / ".venv").symlink_to(ROOT / ".venv")
-    shutil.copy(ROOT / "docs/examples/figure7.py", checkout / "topologies")
-    words = ("7", "--exec", "ha", "mipctl", "status", "--json")
-    ended = topologies(checkout, *words, root=checkout)
-    assert ended.code == 0, ended.stderr
-    status = json.loads(ended.stdout)
-    assert sorted(row["binding_id"] for row in status["bindings"]) == [1, 2, 3, 4, 5]
-    remotes = {row["remote"] for row in status["tunnels"]}
-    assert remotes == {FOREIGN_AGENT, CO_LOCATED["evdo"], CO_LOCATED["wimax"], FIFTH_CARE_OF_ADDRESS}
