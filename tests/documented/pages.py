@@ -22,7 +22,7 @@ PAGES = [
 _SHELL_BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _ANY_BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(
-    r"`((?:sudo|MIP4_\w+=\S+|rm -r|vagrant|python3?|\.venv/bin/\S+|make|mipctl|mip-[\w-]+|tests/\w+/run)"
+    r"`((?:sudo|MIP4_\w+=\S+|rm -r|vagrant|python3?|\.venv/bin/[^\s`]+|make|mipctl|mip-[\w-]+|tests/\w+/run)"
     r" [^`\n]*)`"
 )
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

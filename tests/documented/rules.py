@@ -49,7 +49,11 @@ RULES = (
     Rule(r"podman .*", Way.ELSEWHERE, "a person: it needs podman and some 10 minutes"),
     Rule(r"wireshark .*", Way.ELSEWHERE, "a person: it needs a screen; tshark takes the same words"),
     # --- what takes too long, or is what is running now
-    Rule(r"make (soak|mutants|audit)", Way.ELSEWHERE, "a person: hours, or the net; parts are in tests/"),
+    Rule(
+        r"make (soak|mutants|audit)( ARGS=.*)?",
+        Way.ELSEWHERE,
+        "a person: hours, or the net; parts are in tests/",
+    ),
     Rule(
         r"make lint|\.venv/bin/python -m pytest .*",
         Way.ELSEWHERE,
@@ -125,6 +129,7 @@ RULES = (
     Rule(r"python experiments/asymmetry\.py", Way.DRY_RUN, "tests/unit/experiments/test_asymmetry.py"),
     Rule(r"python experiments/(plot\.py (FOLDER|DIR)|claims\.py --write)", Way.AS_IT_STANDS),
     Rule(r"\.venv/bin/python -m tests\.conformance --write", Way.AS_IT_STANDS),
+    Rule(r"\.venv/bin/python docs/examples/paper\.py .*", Way.AS_IT_STANDS),
     Rule(
         r"tshark .*|\.venv/bin/mipctl decode .*|(mkdir|python tools/completion\.py) .*/bash-completion/.*",
         Way.AS_IT_STANDS,
