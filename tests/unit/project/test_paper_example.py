@@ -42,10 +42,14 @@ def test_there_are_references() -> None:
 def test_the_table_has_every_sample_and_the_intervals_of_the_summary(
     paper: ModuleType, reference: Path
 ) -> None:
-    cells = json.loads(reference.read_text())["summary"]["cells"]
+    summary = json.loads(reference.read_text())["summary"]
+    cells = summary["cells"]
     table = paper.load(reference)
-    key = ["bindings", "renewal"] if "bindings" in cells[0] else ["policy", "flows"]
-    quantity = "messages_per_hour" if "bindings" in cells[0] else "goodput_mbps"
+    key, quantity = {
+        "aggregate": (["policy", "flows"], "goodput_mbps"),
+        "asymmetry": (["ratio", "spread_ms", "flows"], "gain"),
+        "signalling": (["bindings", "renewal"], "messages_per_hour"),
+    }[summary["experiment"]]
     found = paper.intervals(table, quantity, key)
     assert len(found) == len(cells)
     for cell in cells:
@@ -54,7 +58,7 @@ def test_the_table_has_every_sample_and_the_intervals_of_the_summary(
         assert row["mean"] - row["half"] == pytest.approx(stat["ci95"][0])
         assert row["count"] == cell["n"]
     samples = re.findall(r'"samples": (\[[^\]]*\])', json.dumps(cells))
-    assert len(table) == sum(len(json.loads(text)) for text in samples) > 40
+    assert len(table) == sum(len(json.loads(text)) for text in samples) > 10
     assert table["value"].map(math.isfinite).all()
 
 
