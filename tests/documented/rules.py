@@ -126,7 +126,11 @@ RULES = (
     Rule(r"(sudo )?python experiments/(failover|handover)\.py.*", Way.DRY_RUN, "tests/net/test_disturbed.py"),
     Rule(r"(sudo )?python experiments/sweep\.py.*", Way.DRY_RUN, "tests/net/test_sweep.py"),
     Rule(r"(sudo )?python experiments/signalling\.py.*", Way.DRY_RUN, "tests/net/test_signalling.py"),
-    Rule(r"(sudo )?python experiments/asymmetry\.py.*", Way.DRY_RUN, "tests/unit/experiments/test_asymmetry.py"),
+    Rule(
+        r"(sudo )?python experiments/asymmetry\.py.*",
+        Way.DRY_RUN,
+        "tests/unit/experiments/test_asymmetry.py",
+    ),
     Rule(r"python experiments/(plot\.py (FOLDER|DIR)|claims\.py --write)", Way.AS_IT_STANDS),
     Rule(r"\.venv/bin/python -m tests\.conformance --write", Way.AS_IT_STANDS),
     Rule(r"\.venv/bin/python docs/examples/paper\.py .*", Way.AS_IT_STANDS),
