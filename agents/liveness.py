@@ -16,10 +16,13 @@ Pure: the time and what was received come in, probes to send and a verdict come 
 * ``unanswered_with_data`` missing in a row (10) although packets arrive: only what is sent is
   lost. More are asked for, because arriving packets make it likelier that mere congestion, which
   loses the small packets of a full queue with the large ones, took the probes.
-* Where the last answered probe took longer than the fastest by more than ``LOADED``, a queue was
-  filling, and a queue that overflows loses four of five small packets where it loses one of two
-  large ones: twice as many (12) must be missing, and while packets arrive so many (93) that a live
-  tunnel loses all of them only once in a thousand million times.
+* A queue that overflows loses four of five small packets where it loses one of two large ones: so
+  many (93) must be missing that a live tunnel loses all of them only once in a thousand million times.
+  What is sent and received tells what the link's queues may hold (agents/link_load.py): a probe
+  whose answer may still wait in one is not missing, and 93 are asked for of those that one may have lost.
+* Where the last answered probe took longer than the fastest by more than ``LOADED`` and the link's own
+  traffic does not explain it, somebody else's queue was filling: twice as many (12) must be missing,
+  and 93 while packets arrive.
 * Where probes are lost all the time, more must be missing: so many that a live tunnel loses all of
   them only once in a thousand million times, judged by the loss before the suspicion (at 10 % 9,
   at 50 % 30, never more than 200).
@@ -38,6 +41,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
+from agents.link_load import LinkLoad, Traffic
 from agents.settings import Liveness
 
 FIRST_TIME_OUT = 1.0
@@ -49,9 +53,11 @@ ODDS = 1e-9
 MOST_UNANSWERED = 200
 """Missing probes that suffice whatever the loss."""
 LOADED = 0.02
-"""Seconds over the shortest round trip that show a queue."""
+"""Seconds over the shortest round trip that show a queue of somebody else."""
 OVERFLOW_LOSS = 0.8
 """Share of small packets that a queue loses while large ones overflow it."""
+UNANSWERED_CROWDED = math.ceil(math.log(ODDS, OVERFLOW_LOSS))
+"""Missing probes that an overflowing queue may have lost: so many suffice."""
 QUICK_SPREAD = 0.25
 """Quick probes come up to so much earlier or later, as a part of their interval."""
 _LOSS_GAIN = 1 / 16
@@ -100,19 +106,31 @@ class Span:
 @dataclass(slots=True)
 class _Probe:
     sent: float
+    octets: int
+    """Sent by the tunnel before it."""
+    waits: float
+    """Seconds it may wait in the link's queue upward."""
+    crowded: bool
+    """An overflowing queue may have lost it, or its answer."""
+    excused: bool = False
+    """Overdue, but the answer may wait in the link's queue downward."""
     missing: bool = False
 
 
 class Prober:
     """The probes of one tunnel, from its registration to its end."""
 
-    def __init__(self, settings: Liveness, random: Random, identifier: int, now: float) -> None:
+    def __init__(
+        self, settings: Liveness, random: Random, identifier: int, now: float, load: LinkLoad | None = None
+    ) -> None:
         """Begin; the first probe is due within an interval.
 
         :param identifier: of the echo requests, 16 bits, no other prober's.
+        :param load: of the access link; None: its rates are not known.
         """
         self._settings = settings
         self._random = random
+        self._load = load or LinkLoad(0, 0)
         self.identifier = identifier
         self.nonce = random.randbytes(8)
         """In every probe: whoever cannot see the probes cannot answer them."""
@@ -120,10 +138,13 @@ class Prober:
         self._probes: dict[int, _Probe] = {}
         """Unanswered, by sequence number, in the order of sending."""
         self._variation = 0.0
-        self._last, self._shortest = 0.0, math.inf
+        self._shortest = math.inf
+        self._unexplained = 0.0
+        """Seconds the latest answer took longer than the fastest for no reason known here."""
         self._worked: Span | None = None
         self._received = 0
         self._needed = 0
+        self._looked_at = now
         self.round_trip: float | None = None
         """Smoothed, in seconds."""
         self.loss = 0.0
@@ -151,7 +172,21 @@ class Prober:
         """Seconds after which an unanswered probe is missing."""
         if self.round_trip is None:
             return max(FIRST_TIME_OUT, self._settings.interval)
-        return max(self._settings.interval, self.round_trip + max(4 * self._variation, GRANULARITY))
+        return max(self._settings.interval, self.round_trip + self._margin)
+
+    @property
+    def _margin(self) -> float:
+        return max(4 * self._variation, GRANULARITY)
+
+    def _due(self, probe: _Probe) -> float:
+        """When the answer would have come if nothing waited in the link's queue downward."""
+        if self.round_trip is None:
+            return probe.sent
+        return probe.sent + self._shortest + probe.waits + self._margin
+
+    def _overdue(self, probe: _Probe) -> float:
+        """From when on a probe is missing, unless its answer waits in the link's queue downward."""
+        return max(probe.sent + self.time_out, self._due(probe))
 
     @property
     def worked(self) -> Span | None:
@@ -163,53 +198,68 @@ class Prober:
 
         :param others: when each of the other tunnels worked.
         """
-        missing = [probe.sent for probe in self._row() if probe.missing]
-        counted = max((sum(map(span.contains, missing)) for span in others), default=0)
-        if not self._enough(counted):
+        missing = [probe for probe in self._row() if probe.missing]
+        if not any(self._enough([p for p in missing if span.contains(p.sent)]) for span in others):
             return None
         return Reason.ONE_WAY_UP if self.receiving else Reason.SILENT
 
     @property
     def silent(self) -> bool:
         """Whether as many are missing as a failed tunnel's, whoever is to blame."""
-        return self._enough(sum(probe.missing for probe in self._row()))
+        return self._enough([probe for probe in self._row() if probe.missing])
 
-    def _enough(self, missing: int) -> bool:
+    def _enough(self, missing: Collection[_Probe]) -> bool:
         least = self._settings.unanswered_with_data if self.receiving else self._settings.unanswered
-        if self._last - self._shortest > LOADED:
-            least = max(least, math.ceil(math.log(ODDS, OVERFLOW_LOSS))) if self.receiving else 2 * least
-        return self.suspected and missing >= max(least, self._needed)
+        if self._unexplained > LOADED:
+            least = max(least, UNANSWERED_CROWDED) if self.receiving else 2 * least
+        least = max(least, self._needed)
+        crowded = sum(probe.crowded for probe in missing)
+        of_crowded = max(least, UNANSWERED_CROWDED)
+        counted = (len(missing) - crowded) * of_crowded + crowded * least
+        return self.suspected and counted >= least * of_crowded
 
     def _row(self) -> list[_Probe]:
         """The unanswered probes since the last answered one."""
-        return [p for p in self._probes.values() if self._worked is None or p.sent > self._worked.end]
+        return [probe for probe in self._probes.values() if self._in_row(probe)]
+
+    def _in_row(self, probe: _Probe) -> bool:
+        return self._worked is None or probe.sent > self._worked.end
 
     # ----- inputs -----
 
     def deadline(self) -> float:
         """When :meth:`tick` has something to do."""
-        waiting = [p.sent + self.time_out for p in self._probes.values() if not p.missing]
+        look = self._looked_at + self._settings.quick_interval
+        waiting = [look if p.excused else self._overdue(p) for p in self._probes.values() if not p.missing]
         return min(self._send_at, min(waiting, default=math.inf))
 
-    def tick(self, received: int, now: float) -> int | None:
+    def tick(self, traffic: Traffic, now: float) -> int | None:
         """Let time pass; the sequence number of the probe to send now, if one is due.
 
-        :param received: packets that have come by the tunnel so far.
+        :param traffic: what the tunnel has carried so far.
         """
-        self._find_missing(received, now)
+        self._looked_at = now
+        self._load.observe(traffic, now)
+        self._find_missing(traffic.received_packets, now)
         if now + _EARLY < self._send_at:
             return None
         self._sequence = (self._sequence + 1) & 0xFFFF
-        self._probes[self._sequence] = _Probe(now)
+        self._probes[self._sequence] = self._new_probe(now)
         if len(self._probes) > _MOST_OUTSTANDING:
             del self._probes[next(iter(self._probes))]
         self.sent += 1
         self._send_at = self._next_after(now)
         return self._sequence
 
+    def _new_probe(self, now: float) -> _Probe:
+        load = self._load
+        return _Probe(now, load.sent_octets, load.sending_delay, load.overflows)
+
     def _next_after(self, now: float) -> float:
         quick = self._settings.quick_interval
-        if self.suspected and not self.silent:
+        excused = any(probe.excused for probe in self._row())
+        if excused or (self.suspected and not self.silent):
+            quick = max(quick, self._load.pace) if excused else quick
             return now + quick * self._random.uniform(1 - QUICK_SPREAD, 1 + QUICK_SPREAD)
         interval = self._settings.interval
         if self.round_trip is not None and self.time_out > interval:
@@ -220,8 +270,14 @@ class Prober:
     def _find_missing(self, received: int, now: float) -> None:
         loss = self.loss
         for probe in self._probes.values():
-            if not probe.missing and now + _EARLY >= probe.sent + self.time_out:
+            if probe.missing:
+                continue
+            due, overdue = self._due(probe), now + _EARLY >= self._overdue(probe)
+            # What is overtaken waits no more.
+            probe.excused = overdue and self._in_row(probe) and self._load.waits(due, now)
+            if overdue and not probe.excused:
                 probe.missing = True
+                probe.crowded = probe.crowded or self._load.busy(due)
                 self.loss += (1 - self.loss) * _LOSS_GAIN
         if self.suspected:
             self.receiving = self.receiving or received > self._received
@@ -242,6 +298,10 @@ class Prober:
         if self.round_trip is None:
             self.since = now
         self._measure(now - probe.sent)
+        waited = now - probe.sent - self._shortest
+        explained = math.inf if self._load.busy(self._due(probe)) else probe.waits
+        self._unexplained = max(0.0, waited - explained)
+        self._load.waited(waited, probe.sent, probe.octets)
         if not probe.missing:
             self.loss -= self.loss * _LOSS_GAIN
         former = self._worked
@@ -251,7 +311,7 @@ class Prober:
             self._worked = Span(former.begin if former and unbroken else probe.sent, probe.sent)
         for later in self._row():
             # The time-out may have grown with this answer.
-            later.missing = later.missing and now + _EARLY >= later.sent + self.time_out
+            later.missing = later.missing and now + _EARLY >= self._overdue(later)
         if self.suspected and not any(probe.missing for probe in self._row()):
             self.suspected = self.receiving = False
             self.since = now
@@ -259,7 +319,7 @@ class Prober:
         return True
 
     def _measure(self, round_trip: float) -> None:
-        self._last, self._shortest = round_trip, min(round_trip, self._shortest)
+        self._shortest = min(round_trip, self._shortest)
         if self.round_trip is None:
             self.round_trip, self._variation = round_trip, round_trip / 2
         else:

@@ -37,7 +37,7 @@ from agents.mobile_node_discovery import AgentDiscovery
 from agents.mobile_node_home import HomeLink
 from agents.mobile_node_keepalive import Keepalives
 from agents.mobile_node_link import Link
-from agents.mobile_node_liveness import Received, Watch
+from agents.mobile_node_liveness import Carried, Watch
 from agents.mobile_node_outbox import Outbox
 from agents.mobile_node_paths import PathTable, Way
 from agents.mobile_node_registrations import Registrations
@@ -178,9 +178,9 @@ class MobileNode:
             self._wake = math.inf
         return self._settle(now)
 
-    def probe(self, received: Received, now: Instant) -> list[Effect]:
+    def probe(self, carried: Carried, now: Instant) -> list[Effect]:
         """The timer ``PROBES`` has run out: probe the tunnels and judge them (FACTS G25)."""
-        self._watch.tick(received, now.monotonic)
+        self._watch.tick(carried, now.monotonic)
         return self._judge(now)
 
     def probe_answered(

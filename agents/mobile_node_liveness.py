@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from agents.effects import AccessLink, SendProbe, StartTimer, StopTimer, Tunnel
+from agents.link_load import LinkLoad, Traffic
 from agents.liveness import PathProber, Prober, Reason, State
 from agents.mobile_node_link import Attachment, Link
 from agents.mobile_node_outbox import Outbox
@@ -22,9 +23,9 @@ from agents.settings import Liveness, MobileNodeSettings
 from agents.wire import EchoReply, EchoRequest, WireError
 
 PROBES = "probes"
-"""Key of the timer; when it runs out, ``MobileNode.probe`` wants to know what was received."""
-Received = Mapping[Tunnel | AccessLink, int]
-"""Packets that have come by each way so far."""
+"""Key of the timer; when it runs out, ``MobileNode.probe`` wants to know what was carried."""
+Carried = Mapping[Tunnel | AccessLink, Traffic]
+"""What each way has carried so far."""
 SILENCE_MINIMUM = 1.0
 SILENCE_MAXIMUM = 60.0
 """Seconds between two attempts to register a silent tunnel again: doubling, within these."""
@@ -83,7 +84,8 @@ class Watch:
                 self._watched.pop(link, None)
                 link.doubtful = False
                 if way is not None:
-                    self._watched[link] = _Watched(way, Prober(*self._seed(), now))
+                    load = LinkLoad(link.settings.downlink_kbit, link.settings.uplink_kbit)
+                    self._watched[link] = _Watched(way, Prober(*self._seed(), now, load))
             self._follow_path(link, alone, now)
         self._arm(now)
 
@@ -118,11 +120,11 @@ class Watch:
 
     # ----- inputs -----
 
-    def tick(self, received: Received, now: float) -> None:
+    def tick(self, carried: Carried, now: float) -> None:
         """The timer has run out: send what is due."""
         self._wake = math.inf
         for link, watched in self._watched.items():
-            sequence = watched.prober.tick(received.get(watched.way, 0), now)
+            sequence = watched.prober.tick(carried.get(watched.way, Traffic()), now)
             if sequence is not None:
                 self._send(link, watched.prober, sequence, self._settings.home_address, watched.way)
             link.doubtful = watched.prober.state is State.SUSPECTED

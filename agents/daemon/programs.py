@@ -165,9 +165,9 @@ class MobileNodeShell(Shell):
         return [*super().endpoints(), *([self.kernel.probes] if self.kernel.probes is not None else [])]
 
     def timer(self, key: Hashable, now: Instant) -> list[Effect]:
-        """Probing needs to know what the tunnels have received."""
+        """Probing needs to know what the tunnels have carried."""
         if key == PROBES and self.kernel.probes is not None:
-            return self.machine.probe(self.kernel.probes.received(), now)
+            return self.machine.probe(self.kernel.probes.carried(), now)
         return super().timer(key, now)
 
     def status(self, now: Instant) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Liveness probes on the wire: one raw ICMP socket, and the packets each way has received.
+"""Liveness probes on the wire: one raw ICMP socket, and the counters of each way.
 
 A probe carries the mark of its way and the bit ``PROBE``, so that it leaves by that way and takes
 no slot of the traffic's. Its answer counts for the way by whose device it came.
@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from agents.effects import SendProbe
+from agents.effects import AccessLink, Encapsulation, SendProbe
+from agents.link_load import Traffic
+from agents.linux import udp_tunnels
 from agents.linux.path_selection import PROBE
 from agents.linux.ways import Way, Ways
 
@@ -25,6 +27,11 @@ _IP_PKTINFO = 8
 _PKTINFO = struct.Struct("=i4s4s")
 _COUNTERS = Path("/proc/net/dev")
 """Of the process's own network namespace, and all devices in one reading."""
+_COLUMNS = (0, 1, 8, 9)
+"""Of octets and packets, received and sent."""
+_ETHERNET_HEADER = 14
+_OUTER_HEADERS = {Encapsulation.IPIP: 20, Encapsulation.GRE: 24, Encapsulation.UDP: udp_tunnels.OVERHEAD}
+"""Octets; a GRE key has four more."""
 _LARGEST = 65_535
 _AT_ONCE = 256
 """Messages taken in one go; a flood of answers must not stop everything else."""
@@ -102,10 +109,23 @@ class Probes:
             header = (packet[0] & 0x0F) * 4
             yield Answer(packet[header:], IPv4Address(host), self._ways.at(index), interface)
 
-    def received(self) -> dict[Way, int]:
-        """Packets that have come by each way since its device was made."""
+    def carried(self) -> dict[Way, Traffic]:
+        """What each way has carried since its device was made."""
         counters = {}
         for line in _COUNTERS.read_text(encoding="ascii").splitlines()[2:]:
             name, _, numbers = line.partition(":")
-            counters[name.strip()] = int(numbers.split()[1])
-        return {way: counters.get(device.name, 0) for way, device in self._ways.items()}
+            counters[name.strip()] = [int(number) for number in numbers.split()]
+        return {
+            way: _on_the_link(way, counters[device.name])
+            for way, device in self._ways.items()
+            if device.name in counters
+        }
+
+
+def _on_the_link(way: Way, counters: list[int]) -> Traffic:
+    """What a device has counted as the access link counts it: a tunnel's device knows only what is inside."""
+    octets_in, packets_in, octets_out, packets_out = (counters[column] for column in _COLUMNS)
+    headers = 0
+    if not isinstance(way, AccessLink):
+        headers = _ETHERNET_HEADER + _OUTER_HEADERS[way.encapsulation]
+    return Traffic(packets_in, octets_in + headers * packets_in, octets_out + headers * packets_out)

@@ -14,19 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.net.aggregate_commands import NOBODY, Result, aggregate
+from tests.net.aggregate_commands import NOBODY, SLOW_LINKS, Result, aggregate
 from topologies.lab.lab import Lab
 
 pytestmark = [pytest.mark.net, pytest.mark.usefixtures("lab")]
 
-LINKS = (
-    *("--link", "wifi=2/2:5", "--link", "evdo=1/1:40"),
-    *("--link", "wimax=1/1:25", "--link", "lte=4/4:15"),
-)
-"""Not slower: at 0.5 Mbit/s the onset of an overload may look like a lost half of a path (docs/design.md)."""
 WORDS = (
     *("--figure", "3", "--policy", "per-flow-hash,per-packet", "--flows", "3", "--runs", "2"),
-    *("--duration", "1", "--warm-up", "1", *LINKS),
+    *("--duration", "1", "--warm-up", "1", *SLOW_LINKS),
 )
 
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents.link_load import Traffic
 from agents.liveness import GRANULARITY, ODDS, QUICK_SPREAD, PathProber, Prober, Reason, Span, State
 from agents.settings import Liveness
 
@@ -35,7 +36,7 @@ class Drive:
 
     path: Path
     packets: Callable[[float], int] = lambda _: 0
-    """Packets received by the tunnel up to a moment."""
+    """Packets received by the tunnel up to a moment; their size matters where the link's rates are known."""
     others: Span | None = ALWAYS
     seed: int = 1
     now: float = 50.03
@@ -66,7 +67,7 @@ class Drive:
         return self
 
     def _tick(self) -> None:
-        sequence = self.prober.tick(self.packets(self.now), self.now)
+        sequence = self.prober.tick(Traffic(received_packets=self.packets(self.now)), self.now)
         if sequence is not None:
             self.sent.append(self.now)
             arrival = self.now + self.path(self.now)
@@ -209,7 +210,7 @@ def test_a_late_answer_ends_the_suspicion_and_teaches_the_time_out() -> None:
 
 def test_an_answer_counts_once() -> None:
     prober = Prober(SETTINGS, Random(1), 7, 0.0)
-    sequence = prober.tick(0, 0.1)
+    sequence = prober.tick(Traffic(), 0.1)
     assert sequence is not None
     assert not prober.take_answer((sequence + 1) & 0xFFFF, 0.11)
     assert prober.take_answer(sequence, 0.12)
@@ -221,7 +222,7 @@ def test_the_secret_differs_from_life_to_life() -> None:
     random = Random(1)
     lives = [Prober(SETTINGS, random, 7, 0.0) for _ in range(20)]
     assert len({life.nonce for life in lives}) == 20
-    assert len({life.tick(0, 0.1) for life in lives}) > 15
+    assert len({life.tick(Traffic(), 0.1) for life in lives}) > 15
 
 
 # --- the bare path of a failed tunnel ----------------------------------------------------
