@@ -45,7 +45,7 @@ def _aggregate(cells: Sequence[Mapping[str, Any]], folder: Path, name: str) -> l
             linewidth=0.5,
             error_kw={"linewidth": 0.7},
             label=policy,
-            **style.LOOKS[policy],
+            **style.look(policy),
         )
     ceiling = cells[0]["ceiling_mbps"]
     best = cells[0]["best_single_link_mbps"]

@@ -9,6 +9,8 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from agents.settings import Policy
+
 COLUMN, PAGE = 3.3, 7.0
 """Widths in inches of a figure over one column and over both."""
 SETTINGS: dict[str, Any] = {
@@ -36,6 +38,12 @@ LOOKS: dict[str, dict[str, Any]] = {
     "per-packet": {"color": "#e0c9a0", "hatch": "...."},
 }
 """Policies differ in luminance and in hatching."""
+_OF_ONES_OWN: tuple[dict[str, Any], ...] = (
+    {"color": "#b5b5b5", "hatch": "xxxx"},
+    {"color": "#5c5c5c", "hatch": "\\\\\\\\"},
+    {"color": "#ffffff", "hatch": "oo"},
+)
+"""Policies that a user has added have these, in their order."""
 LINES: tuple[dict[str, Any], ...] = (
     {"color": "#000000", "linestyle": "-", "marker": "o"},
     {"color": "#1b4f8a", "linestyle": "--", "marker": "s"},
@@ -45,6 +53,12 @@ LINES: tuple[dict[str, Any], ...] = (
     {"color": "#8c8c8c", "linestyle": ":", "marker": "x"},
 )
 """Lines differ in marker and in stroke, for readers of a grey print."""
+
+
+def look(policy: str) -> dict[str, Any]:
+    """How a policy is drawn."""
+    added = [known.value for known in Policy if known.value not in LOOKS]
+    return LOOKS[policy] if policy in LOOKS else _OF_ONES_OWN[added.index(policy) % len(_OF_ONES_OWN)]
 
 
 def use() -> None:

@@ -37,8 +37,8 @@ def _cumulative(cells: Sequence[Mapping[str, Any]], title: str, folder: Path, na
         axes.ecdf(
             [1000 * sample for sample in cell["outage_s"]["samples"]],
             label=f"{cell['policy']}, n = {cell['n']}",
-            color=style.LOOKS[cell["policy"]]["color"] if cell["policy"] != "per-packet" else "#9a6b1f",
-            linestyle=_LINES[cell["policy"]],
+            color=style.look(cell["policy"])["color"] if cell["policy"] != "per-packet" else "#9a6b1f",
+            linestyle=_LINES.get(cell["policy"], "-."),
             linewidth=1.2,
         )
     direction = {"down": "to", "up": "from"}[cells[0]["direction"]]
