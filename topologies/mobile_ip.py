@@ -142,7 +142,7 @@ class MobileIPDomain(Overlay):  # type: ignore[misc]
         self._uplink = uplink
         self._udp = encapsulation is Encapsulation.UDP
         self._udp_forced = self._udp and not behind_nat
-        self._selection = {"policy": policy.value, "weights": weights.value}
+        self._selection = {"policy": policy.value, "weights": weights.value, "single_packets": True}
         self._association = [{"spi": _SPI, "key": _KEY}]
         self._home_agent = home_agent_address
         self._home_address = home_address

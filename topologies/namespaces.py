@@ -79,14 +79,6 @@ class Namespace:
         """
         self.netlink.link("set", index=self.index(name), gso_max_segs=1)
 
-    def tunnels(self) -> list[str]:
-        """The tunnel devices, by name."""
-        return [
-            str(link.get_attr("IFLA_IFNAME"))
-            for link in self.netlink.get_links()
-            if link.get_nested("IFLA_LINKINFO", "IFLA_INFO_KIND") in ("ipip", "gre")
-        ]
-
     def link_address(self, name: str) -> str:
         """The link-layer address of an interface, ``aa:bb:…``."""
         (message,) = self.netlink.get_links(self.index(name))

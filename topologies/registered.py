@@ -76,11 +76,6 @@ class AgentNetwork:
             if time.monotonic() > deadline:
                 raise AgentNetworkError(self._unregistered(status))
             time.sleep(_POLL)
-        # TCP of the mobile node's own would leave by them in pairs, and be spread over tunnels in pairs.
-        for node in self.sockets:
-            namespace = self.net[node].namespace
-            for tunnel in namespace.tunnels():
-                namespace.packets_as_on_the_wire(tunnel)
 
     def stop(self) -> None:
         """Take everything down; the agents' logs stay in the working folder."""

@@ -104,7 +104,7 @@ class Kernel:
         self._home_link = home_link
         self._netlink = IPRoute()
         self._nft = nftables.Nftables()
-        self._ways = Ways(self._netlink)
+        self._ways = Ways(self._netlink, selection.single_packets)
         self._reverse = ReversePaths(self._netlink, self._ways)
         self._broadcasts = Broadcasts(self._netlink, self._ways, home_link)
         self._table = f"mip-{role}"

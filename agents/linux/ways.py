@@ -73,8 +73,9 @@ class Device:
 class Ways:
     """The ways of one agent."""
 
-    def __init__(self, netlink: IPRoute) -> None:
+    def __init__(self, netlink: IPRoute, single_packets: bool) -> None:
         self._netlink = netlink
+        self._limits = {"gso_max_segs": 1} if single_packets else {}
         self._listener = udp_tunnels.Listener()
         self._devices: dict[Way, Device] = {}
         self._left: set[Tunnel] = set()
@@ -124,7 +125,7 @@ class Ways:
         try:
             self._netlink.link("add", ifname=name, **self._parameters(tunnel, number))
             index = socket.if_nametoindex(name)
-            self._netlink.link("set", index=index, state="up", ifalias=alias[:255])
+            self._netlink.link("set", index=index, state="up", ifalias=alias[:255], **self._limits)
             (facts,) = self._netlink.get_links(index)
             self._devices[tunnel] = Device(number, name, index, int(facts.get_attr("IFLA_MTU")))
             self._lead_mark_to(self._devices[tunnel])

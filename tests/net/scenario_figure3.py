@@ -119,6 +119,17 @@ def _care_of_address(scene: Scene, link: str) -> IPv4Address:
     return found.ip
 
 
+def segments(scene: Scene) -> dict[str, Any]:
+    """How many segments a buffer may have in each tunnel; all were made after the first registration."""
+    rows = [
+        row
+        for node in ("ha", "fa", "mn")
+        for row in scene.json(node, "-details", "link", "show", "type", "ipip")
+        if row["ifname"] != "tunl0"
+    ]
+    return {"limits": [row["gso_max_segs"] for row in rows]}
+
+
 STEPS = (
     structure,
     interface_lost,
@@ -137,6 +148,7 @@ STEPS = (
     overwrite,
     mobile_node_killed,
     returns_home,
+    segments,
 )
 
 

@@ -220,3 +220,8 @@ def test_everything_runs_out_after_the_mobile_node_was_killed(report: Report) ->
 def test_the_mobile_node_returns_home_and_leaves_again(report: Report) -> None:
     check_home(report["returns_home"])
     check_at_rest(report["returns_home"]["again"])
+
+
+def test_tunnels_made_later_carry_single_packets_too(report: Report) -> None:
+    # Four at the home agent, three at the mobile node, one at the foreign agent.
+    assert report["segments"]["limits"] == [1] * 8
