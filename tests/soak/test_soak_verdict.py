@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.soak.__main__ import read
+from tests.soak.playing import read
 from tests.soak.verdict import EXACT, MOST_GROWTH_KIB, leaks
 
 
