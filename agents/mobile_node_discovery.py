@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a mobile node knows of the mobility agents on one of its links (RFC 5944 §2.4).
 
-Solicits while it searches, remembers the agents it hears until their advertisements run out,
+Solicits while it searches, and when the agent in use has been silent for long, for its advertisements
+may have been lost. Remembers the agents it hears until their advertisements run out,
 and chooses the foreign agent to register with. It keeps no timer: ``deadline`` says when
 ``expire`` and ``solicit`` have something to do.
 """
@@ -20,6 +21,9 @@ FIRST_SOLICITATIONS = 3
 SOLICITATION_INTERVAL = 1.0
 SOLICITATION_MAXIMUM = 64.0
 """At least one minute (RFC 5944 §2.4)."""
+OVERDUE = 2 / 3
+"""Part of its lifetime after which an agent in use is asked whether it is still there. Three
+advertisements fit into a lifetime (RFC 5944 §2.1): if the third is lost too, the agent counts as gone."""
 MAXIMUM_AGENTS = 8
 """Per link; whoever can send advertisements could fill the memory otherwise."""
 _FIRST_DELAY = 0.1
@@ -105,6 +109,9 @@ class AgentDiscovery:
         if now < self._solicit_at:
             return False
         self._solicitations += 1
+        if self.preferred in self.agents and self._solicitations >= FIRST_SOLICITATIONS:
+            self._solicit_at = math.inf  # more may send only who has no agent (§2.4)
+            return True
         doublings = max(0, self._solicitations - FIRST_SOLICITATIONS)
         nominal = min(SOLICITATION_MAXIMUM, SOLICITATION_INTERVAL * 2.0 ** min(doublings, 10))
         self._solicit_at = now + nominal * (1 + self._random.random() * _RANDOM_PART)
@@ -138,7 +145,7 @@ class AgentDiscovery:
             heard=now,
             lifetime=advertisement.lifetime,
         )
-        self._solicit_at = math.inf
+        self._heard(source)
         if source == self._home_agent and before is None:
             self.home_since = now
         rebooted = before is not None and advertisement.sequence < min(before.sequence, _REBOOTED_BELOW)
@@ -146,6 +153,16 @@ class AgentDiscovery:
             self._refused.pop(source, None)
             self._extension_accepted.discard(source)
         return rebooted and source == self.preferred
+
+    def _heard(self, source: IPv4Address) -> None:
+        """The search is over; ask again when the agent in use is overdue."""
+        in_use = self.agents.get(self.preferred) if self.preferred is not None else None
+        if in_use is not None and source != in_use.address:
+            return
+        self._solicitations = 0
+        self._solicit_at = math.inf
+        if in_use is not None and self._solicits:
+            self._solicit_at = in_use.heard + OVERDUE * in_use.lifetime
 
     def expire(self, now: float) -> None:
         """Forget agents not heard for the lifetime they announced, and refusals that are over."""
@@ -159,6 +176,7 @@ class AgentDiscovery:
         self._extension_accepted.discard(address)
         if address == self.preferred:
             self.preferred = None
+            self._solicit_at = math.inf
         if address == self._home_agent:
             self.home_since = math.inf
         if not self.agents and self._solicit_at == math.inf:

@@ -71,6 +71,44 @@ def test_solicitations_slow_down_and_end() -> None:
     assert node.solicited == []
 
 
+def test_an_agent_in_use_that_is_overdue_is_asked_before_it_counts_as_gone() -> None:
+    """5 % loss takes three advertisements in a row every few hours."""
+    node = visiting()
+    node.hear(advertisement(sequence=2))
+    heard = node.time
+    node.advance(5.9)
+    assert node.solicited == []
+    node.advance(3.0)
+    times = [time - heard for time, _ in node.solicited]
+    assert times == pytest.approx([6.0, 7.0, 8.1], abs=0.2)
+    node.hear(advertisement(sequence=3))
+    node.solicited.clear()
+    node.advance(5.9)
+    assert node.states()["wifi"] == "registered"
+    assert node.solicited == []
+
+
+def test_who_has_an_agent_solicits_three_times_and_no_more() -> None:
+    node = visiting()
+    node.hear(advertisement(sequence=2, lifetime=200))
+    node.advance(199)
+    assert len(node.solicited) == 3
+    assert node.states()["wifi"] == "registered"
+    node.advance(10)
+    assert node.states()["wifi"] == "searching"
+    assert len(node.solicited) > 5
+
+
+def test_advertisements_of_others_neither_put_off_nor_multiply_the_question() -> None:
+    node = visiting()
+    node.hear(advertisement(sequence=2, lifetime=30))
+    heard = node.time
+    for sequence in range(290):
+        node.advance(0.1)
+        node.hear(advertisement(sequence=sequence, flags=BUSY | F_BIT | T_BIT), source=OTHER_AGENT)
+    assert [time - heard for time, _ in node.solicited] == pytest.approx([20, 21, 22.1], abs=0.2)
+
+
 def test_co_located_interfaces_do_not_solicit() -> None:
     node = visitor()
     node.change("evdo", up(EVDO))
