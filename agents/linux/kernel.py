@@ -116,7 +116,7 @@ class Kernel:
         self._intercepted: set[IPv4Address] = set()
         self.own_addresses = OwnAddresses(self._netlink, home_link)
         """A mobile node's."""
-        self._sysctls = Sysctls()
+        self._sysctls = Sysctls({} if record is None else record.sysctls)
         self.pinned: int | None = None
         """With a binding identifier here, only that binding carries traffic."""
         self.probes = Probes(self._ways) if role == "mobile-node" else None
@@ -275,6 +275,7 @@ class Kernel:
         return KernelRecord(
             policy=KeptSetting(configured=self._configured.policy, current=self.selection.policy),
             ways=self._ways.snapshot(),
+            sysctls=self._sysctls.previous,
         )
 
     def devices(self) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any
 
+from pydantic import Field
 from pyroute2.iproute import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
@@ -53,6 +54,8 @@ class KernelRecord(KeptModel):
 
     policy: KeptSetting[Policy]
     ways: tuple[KeptWay, ...]
+    sysctls: dict[str, str] = Field(default_factory=dict)
+    """What the node had before the agent's first life, by name: a life that is killed sets nothing back."""
 
 
 @dataclass(frozen=True, slots=True)

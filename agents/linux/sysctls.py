@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from pathlib import Path
 
 _SYSCTLS = {
@@ -42,8 +43,18 @@ def sysctls_of(role: str, home_link: str | None) -> dict[str, str]:
 class Sysctls:
     """Remembers what it has changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: Mapping[str, str]) -> None:
+        """Nothing is changed yet.
+
+        :param kept: what an earlier life has found before it changed it, see :attr:`previous`.
+        """
+        self._kept = kept
         self._previous: dict[str, str] = {}
+
+    @property
+    def previous(self) -> dict[str, str]:
+        """What there was before anything was changed, by name."""
+        return dict(self._previous)
 
     def set(self, name: str, value: str) -> None:
         """Change one setting.
@@ -51,7 +62,10 @@ class Sysctls:
         :raises OSError: if there is none of this name, or it may not be changed.
         """
         path = self._path_of(name)
-        self._previous.setdefault(name, path.read_text())
+        found = path.read_text().strip()
+        # What is as an earlier life has set it is that life's; anything else came after it.
+        before = self._kept.get(name, found) if found == value else found
+        self._previous.setdefault(name, before)
         path.write_text(value)
 
     def restore(self) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.effects import Encapsulation
+from agents.linux.sysctls import sysctls_of
 from agents.settings import Policy, Weights
 from tests.net.scenario_stage import Scene, act, eventually
 from tests.net.scenario_traffic import carried, traffic
@@ -107,15 +108,23 @@ def a_tunnel_was_deleted_meanwhile(scene: Scene) -> dict[str, Any]:
     }
 
 
+def sysctls(scene: Scene, node: str) -> dict[str, str]:
+    """What a mobile node changes while it runs, as it is now."""
+    namespace = scene.node(node).namespace
+    return {name: namespace.read_sysctl(name) for name in sysctls_of("mobile-node", None)}
+
+
 def settings_are_kept(scene: Scene) -> dict[str, Any]:
     """The switch and the policy, over a kill and over an ordinary end (draft §8)."""
-    report: dict[str, Any] = {}
+    report: dict[str, Any] = {"sysctls_elsewhere": sysctls(scene, "cn")}
     for node in scene.agents.sockets:
         scene.ask(node, "set-multiple-tunnel-support", enabled=False)
         scene.ask(node, "set-policy", policy=Policy.PER_PACKET.value)
     for how, stop in (("killed", scene.kill), ("ended", scene.end)):
         for node in scene.agents.sockets:
             stop(node)
+            if node == "mn":
+                report[f"sysctls_{how}"] = sysctls(scene, node)
             scene.launch(node)
         found = {node: scene.ask(node, "status") for node in scene.agents.sockets}
         report[how] = [[row["enable_multiple_tunnel_support"], row["policy"]] for row in found.values()]

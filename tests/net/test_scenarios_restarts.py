@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from agents.linux.sysctls import sysctls_of
 from tests.net.figure3_report import Report
 from tests.net.scenario_report import LINKS, WALL_LIMIT, check_carried, check_stream, play
 from topologies.lab.guest import Clock
@@ -82,6 +83,19 @@ def test_the_switch_and_the_policy_are_kept(report: Report) -> None:
     seen = report["settings_are_kept"]
     assert seen["killed"] == seen["ended"] == [[False, "per-packet"]] * 3
     check_carried(seen["carried"], set(LINKS))
+
+
+def test_the_nodes_own_settings_come_back_after_a_kill_too(report: Report) -> None:
+    # The agent had been killed before: what it found when it started was its own former life's.
+    seen = report["settings_are_kept"]
+    own = sysctls_of("mobile-node", None)
+    assert seen["sysctls_killed"] == own
+    assert seen["sysctls_ended"] == seen["sysctls_elsewhere"]
+    assert (
+        seen["sysctls_elsewhere"]["net.ipv4.conf.all.arp_ignore"]
+        == "0"
+        != own["net.ipv4.conf.all.arp_ignore"]
+    )
 
 
 def test_what_has_ended_meanwhile_leaves_nothing(report: Report) -> None:

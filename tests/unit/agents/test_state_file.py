@@ -33,7 +33,11 @@ WAYS = (
     KeptWay(way=TUNNEL, number=3, home_addresses=(IPv4Address("10.0.0.5"),)),
     KeptWay(way=AccessLink("wifi", IPv4Address("10.0.0.5")), number=1, home_addresses=()),
 )
-RECORD = KernelRecord(policy=KeptSetting(configured=Policy.PER_FLOW, current=Policy.PER_PACKET), ways=WAYS)
+RECORD = KernelRecord(
+    policy=KeptSetting(configured=Policy.PER_FLOW, current=Policy.PER_PACKET),
+    ways=WAYS,
+    sysctls={"net.ipv4.ip_forward": "0"},
+)
 
 
 class Number(KeptModel):
