@@ -169,7 +169,7 @@ class Batch:
     def run(self, treatment: Treatment, number: int) -> dict[str, Any]:
         """One run; what was measured, as JSON can hold it."""
         self._select(treatment.policy, None)
-        limit = self._ceiling(self._plan.links)
+        limit = self._ceiling(self._topology.links_of_figure)
         flows = self._flows(treatment.flows, self._plan.udp_rate or OVERLOAD * limit)
         name = f"run-{number}"
         seen = self._observe(flows, self._plan.warm_up, self._plan.duration, name, capture=True)
@@ -292,7 +292,7 @@ class Batch:
         """Packets each link's shaper dropped so far in the direction measured."""
         return {
             link.name: self._net[link.name].namespace.queues()[self._measured_port(link)]["dropped_packets"]
-            for link in self._plan.links
+            for link in self._topology.links_of_figure
         }
 
     def _measured_port(self, link: AccessLink) -> str:
@@ -303,7 +303,7 @@ class Batch:
         """Octets out of each link's shaper in the direction measured, and segments sent again."""
         counted = {
             link.name: self._net[link.name].namespace.counters()[self._measured_port(link)].sent_octets
-            for link in self._plan.links
+            for link in self._topology.links_of_figure
         }
         _, _, sender, _ = ends_of(self._plan.direction)
         return {**counted, _RETRANSMITS: self._net[sender].namespace.retransmitted_segments()}

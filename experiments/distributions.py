@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from experiments.limits import links_of
 from experiments.plan import Plan, Treatment
 from experiments.summary import Outcomes, Run, runs_of
 from experiments.traffic import SAMPLE
@@ -39,7 +40,8 @@ def _cell(plan: Plan, treatment: Treatment, outcomes: Outcomes) -> dict[str, Any
             "interval": SAMPLE,
             "warm_up": plan.warm_up,
             "mbps": {
-                link.name: _means([run["link_series"][link.name] for run in runs]) for link in plan.links
+                link.name: _means([run["link_series"][link.name] for run in runs])
+                for link in links_of(plan, treatment.figure)
             },
         },
     }

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from experiments.estimates import paired, stat
-from experiments.limits import ceiling_of, encapsulation_of
+from experiments.limits import ceiling_of, encapsulation_of, links_of
 from experiments.metrics.delay import fairness
 from experiments.plan import Batch, Plan, Treatment
 from experiments.summary_document import summary_document
@@ -68,7 +68,8 @@ def _cell(plan: Plan, treatment: Treatment, outcomes: Outcomes) -> dict[str, Any
         for batch, outcome in outcomes
         if batch.figure == treatment.figure
     ]
-    limit = ceiling_of(plan, treatment.figure, plan.links)
+    links = links_of(plan, treatment.figure)
+    limit = ceiling_of(plan, treatment.figure, links)
     return {
         "figure": treatment.figure,
         "policy": treatment.policy.value,
@@ -82,9 +83,7 @@ def _cell(plan: Plan, treatment: Treatment, outcomes: Outcomes) -> dict[str, Any
         "ceiling_mbps": limit,
         "best_single_link_mbps": _mean(best),
         "efficiency": stat([run["goodput"] / limit for run in runs]),
-        "link_share": {
-            link.name: _mean([run["link_share"][link.name] for run in runs]) for link in plan.links
-        },
+        "link_share": {link.name: _mean([run["link_share"][link.name] for run in runs]) for link in links},
         "reordering": {key: stat([one["reordering"][key] for one in packets]) for key in _REORDERING},
         "retransmits": stat([run["retransmits"] for run in runs]),
         "rtt_ms": _times(packets, "rtt_ms", _PERCENTILES[:2]),
@@ -136,7 +135,7 @@ def _mean(values: Sequence[float]) -> float | None:
 
 def samples(plan: Plan, outcomes: Outcomes) -> tuple[list[str], list[list[Any]]]:
     """One row per run, valid or not, for ``samples.csv``: header and rows."""
-    links = [link.name for link in plan.links]
+    links = list(dict.fromkeys(link.name for figure in plan.figures for link in links_of(plan, figure)))
     header = ["batch", "seed", "position", "figure", "policy", "flows", "goodput_mbps", "ceiling_mbps"]
     header += ["retransmits", "out_of_order", "lost", *(f"share_{name}" for name in links)]
     header += ["sent", "received", "duplicated", "spurious_retransmits"]
@@ -154,7 +153,7 @@ def samples(plan: Plan, outcomes: Outcomes) -> tuple[list[str], list[list[Any]]]
                     position,
                     *(run[key] for key in ("figure", "policy", "flows", "goodput", "ceiling_mbps")),
                     *(run[key] for key in ("retransmits", "out_of_order", "lost")),
-                    *(run["link_share"][name] for name in links),
+                    *(run["link_share"].get(name) for name in links),
                     *_packet_columns(run["packets"]),
                     problem,
                     problem is None,

@@ -101,7 +101,7 @@ def print_table(console: Console, table: Table) -> None:
 def results(console: Console, summary: Mapping[str, Any]) -> None:
     """The table of a summary; rates in Mbit/s."""
     cells = summary["cells"]
-    links = "/".join(cells[0]["link_share"]) if cells else "links"
+    links = "/".join(max(cells, key=lambda cell: len(cell["link_share"]))["link_share"]) if cells else "links"
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("fig", "policy", "flows", "n"):
         table.add_column(column, no_wrap=True)

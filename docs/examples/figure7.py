@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from topologies.figure import Figure
 from topologies.links import DEFAULT_LINKS, AccessLink
 
-SATELLITE = AccessLink("satellite", down=20, up=5, delay=270)
+SATELLITE = AccessLink("satellite", down=20, up=5, delay=45)
 
 
 class Figure7(Figure):

@@ -90,7 +90,7 @@ class Run:
             link.name: site.node(link.name)
             .namespace.counters()[site.port(link, self._plan.direction)]
             .sent_octets
-            for link in self._plan.links
+            for link in site.topology.links_of_figure
         }
 
     def _disturb(self, streams: Streams) -> dict[str, Any]:
