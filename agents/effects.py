@@ -108,6 +108,8 @@ class Path:
     """None for a binding registered without the Multiple Tunnel Request."""
     bandwidth: int = 0
     """Known rate in kbit/s, 0 if unknown: among equal weights the first flow takes the fastest."""
+    shared_by: tuple[int | None, ...] = ()
+    """The other bindings of the same tunnel, as at a home agent those by one foreign agent."""
 
 
 @dataclass(frozen=True, slots=True)

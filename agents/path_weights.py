@@ -43,7 +43,11 @@ def weigh(ways: Iterable[Way], weights: Weights) -> tuple[Path, ...]:
             merged[way.through] = Path(way.through, weight, way.binding_id, bandwidth)
         else:
             merged[way.through] = Path(
-                way.through, first.weight + weight, first.binding_id, first.bandwidth + bandwidth
+                way.through,
+                first.weight + weight,
+                first.binding_id,
+                first.bandwidth + bandwidth,
+                (*first.shared_by, way.binding_id),
             )
     return tuple(merged.values())
 

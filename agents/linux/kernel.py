@@ -330,8 +330,10 @@ class Kernel:
         usable = [(path, device) for path, device in every if device and self._ways.exists(device)]
         if self.pinned is None:
             return usable
-        pinned = [(path, device) for path, device in usable if path.binding_id == self.pinned]
-        # Where bindings share a tunnel, it stands for all of them and there is nothing to choose.
+        # Bindings that share a tunnel have it all; where the binding is gone, the others carry its share.
+        pinned = [
+            (path, device) for path, device in usable if self.pinned in (path.binding_id, *path.shared_by)
+        ]
         return pinned or usable
 
     def _let_in(self, home_address: IPv4Address, paths: Sequence[Path]) -> None:
