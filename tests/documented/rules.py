@@ -50,7 +50,7 @@ RULES = (
     Rule(r"wireshark .*", Way.ELSEWHERE, "a person: it needs a screen; tshark takes the same words"),
     # --- what takes too long, or is what is running now
     Rule(
-        r"make (soak|mutants|audit)( ARGS=.*)?",
+        r"make (soak|mutants|audit)( ARGS=.*)?|python -m tests\.soak\.alarms.*",
         Way.ELSEWHERE,
         "a person: hours, or the net; parts are in tests/",
     ),

@@ -50,7 +50,7 @@ class TestSharedTunnels:
         for binding_id in (3, 1, 2):
             lab.register(binding_id, FOREIGN_AGENT, flags=T)
         (path,) = lab.kernel.paths[HOME]
-        assert (path.weight, path.binding_id) == (3.0, 1)
+        assert (path.weight, path.binding_id, path.shared_by) == (3.0, 1, (2, 3))  # whoever pins one gets it
         assert len(lab.kernel.tunnels) == 1
         lab.deregister(1, FOREIGN_AGENT, flags=T)
         assert lab.kinds() == ["SetPaths", "SendDatagram"]
