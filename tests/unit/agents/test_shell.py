@@ -7,23 +7,18 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable, Hashable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
-from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from agents.daemon.control import ControlError, ask
-from agents.daemon.shell import EVENTS_KEPT, WARNINGS_PER_SECOND, Shell
-from agents.daemon.state_file import StateFile
+from agents.daemon.shell import EVENTS_KEPT, WARNINGS_PER_SECOND
 from agents.effects import (
     AddTunnel,
-    Datagram,
     Effect,
-    Encapsulation,
-    Instant,
     RemoveTunnel,
     Report,
     SendDatagram,
@@ -31,182 +26,19 @@ from agents.effects import (
     StartInterception,
     StartTimer,
     StopTimer,
-    Tunnel,
 )
-from agents.kept_state import KeptModel, KeptSetting
-from agents.linux.remains import KernelRecord
-from agents.linux.sockets import ControlSocket
-from agents.linux.ways import WayError
 from agents.settings import PathSelection, Policy
-
-HOME = IPv4Address("198.51.100.10")
-CARE_OF = IPv4Address("192.0.2.2")
-TUNNEL = Tunnel(Encapsulation.IPIP, IPv4Address("198.51.100.1"), CARE_OF)
-DATAGRAM = SendDatagram(b"reply", IPv4Address("198.51.100.1"), 434, CARE_OF, 434)
-Got = TypeVar("Got")
-
-
-class FakeState(KeptModel):
-    """A number."""
-
-    generation: int
-
-
-class FakeMachine:
-    """Notes its inputs; answers each with prepared effects."""
-
-    def __init__(self) -> None:
-        self.inputs: list[tuple[Any, ...]] = []
-        self.effects: dict[Hashable, list[Effect]] = {}
-        self.generation = 0
-
-    def _note(self, *what: Any) -> list[Effect]:
-        self.inputs.append(what)
-        return self.effects.get(what[0], [])
-
-    def receive(self, datagram: Datagram, now: Instant) -> list[Effect]:  # noqa: ARG002
-        return self._note("receive", datagram)
-
-    def receive_icmp(
-        self,
-        payload: bytes,
-        source: IPv4Address,
-        interface: str,
-        link_source: str | None,
-        now: Instant,  # noqa: ARG002
-    ) -> list[Effect]:
-        return self._note("icmp", payload, source, interface, link_source)
-
-    def timer(self, key: Hashable, now: Instant) -> list[Effect]:
-        return self._note("timer", key, now.monotonic)
-
-    def set_multiple_tunnel_support(self, enabled: bool, now: Instant) -> list[Effect]:  # noqa: ARG002
-        return self._note("support", enabled)
-
-    def set_bandwidth(self, binding_id: int, kbytes: int, now: Instant) -> list[Effect]:  # noqa: ARG002
-        if kbytes < 0:
-            raise ValueError("bandwidth -1: choose 0 or more")
-        return self._note("bandwidth", binding_id, kbytes)
-
-    def stop(self, now: Instant) -> list[Effect]:  # noqa: ARG002
-        return self._note("stop")
-
-    def status(self, now: Instant) -> dict[str, Any]:  # noqa: ARG002
-        return {"role": "fake", "bindings": []}
-
-    def snapshot(self, now: Instant) -> FakeState:  # noqa: ARG002
-        return FakeState(generation=self.generation)
-
-    def restore(self, state: FakeState, now: Instant) -> list[Effect]:  # noqa: ARG002
-        return self._note("restore", state.generation)
-
-    def state_lost(self, now: Instant) -> None:  # noqa: ARG002
-        self._note("state-lost")
-
-
-class FakeKernel:
-    """Notes what it is to do; refuses what it is told to refuse."""
-
-    def __init__(self) -> None:
-        self.log: list[Any] = []
-        self.refuses: Effect | None = None
-        self.selection = PathSelection()
-        self.pinned: int | None = None
-        self.generation = 0
-        self.left_for: float | None = None
-
-    def apply(self, effect: Effect) -> None:
-        if effect == self.refuses:
-            raise WayError("the kernel refuses")
-        self.log.append(effect)
-
-    def begun(self) -> float | None:
-        return self.left_for
-
-    def delete_left(self) -> None:
-        self.log.append("left deleted")
-
-    def delete_retired(self, tunnel: Tunnel) -> None:
-        self.log.append(("delete", tunnel))
-
-    def set_selection(self, selection: PathSelection, pinned: int | None) -> None:
-        self.selection, self.pinned = selection, pinned
-        self.generation += 1
-
-    def snapshot(self) -> KernelRecord:
-        return KernelRecord(
-            policy=KeptSetting(configured=Policy.PER_FLOW, current=self.selection.policy), ways=()
-        )
-
-    def devices(self) -> list[dict[str, Any]]:
-        return [{"device": "mip1"}]
-
-    def drops(self) -> dict[str, int]:
-        return {}
-
-    def close(self) -> None:
-        self.log.append("closed")
-
-
-class FakeSocket:
-    """Sends nothing; says why not when told to."""
-
-    def __init__(self, kernel: FakeKernel) -> None:
-        self._kernel = kernel
-        self.reason: str | None = None
-
-    def send(self, effect: SendDatagram) -> str | None:
-        self._kernel.log.append(effect)
-        return self.reason
-
-
-class FakeShell(Shell):
-    """A shell whose machine, kernel and socket are fakes."""
-
-    machine: FakeMachine
-
-    def __init__(self, control_socket: Path | None = None, state_file: Path | None = None) -> None:
-        self.notes = FakeKernel()
-        self.socket = FakeSocket(self.notes)
-        self.first: Callable[[], list[Effect]] = list
-        self.waits = 0
-        state = StateFile(state_file, "fake", HOME, FakeState)
-        super().__init__(FakeMachine(), self.notes, control_socket, state, state.read())  # type: ignore[arg-type]
-
-    def begin(self, now: Instant) -> list[Effect]:  # noqa: ARG002
-        return self.first()
-
-    def socket_for(self, effect: SendDatagram) -> ControlSocket | None:
-        return None if effect.interface == "gone" else self.socket  # type: ignore[return-value]
-
-    def ended(self) -> bool:
-        self.waits -= 1
-        return self.waits < 0
-
-
-def live(work: Callable[[FakeShell], Awaitable[Got]]) -> Got:
-    """Run work on a new shell in a new event loop."""
-
-    async def main() -> Got:
-        return await work(FakeShell())
-
-    return asyncio.run(main())
-
-
-def performed(*effects: Effect, refuses: Effect | None = None, reason: str | None = None) -> FakeShell:
-    """A shell that has carried out effects."""
-
-    async def work(shell: FakeShell) -> FakeShell:
-        shell.notes.refuses = refuses
-        shell.socket.reason = reason
-        shell.perform(effects)
-        return shell
-
-    return live(work)
-
-
-def events(shell: FakeShell) -> list[str]:
-    return [event["event"] for event in shell._events]
+from tests.unit.agents.shell_lab import (
+    CARE_OF,
+    DATAGRAM,
+    HOME,
+    TUNNEL,
+    FakeShell,
+    events,
+    in_virtual_time,
+    live,
+    performed,
+)
 
 
 def test_effects_are_carried_out_in_order_and_datagrams_last() -> None:
@@ -269,10 +101,12 @@ def test_a_timer_never_runs_early_and_its_effects_are_carried_out() -> None:
         shell.machine.effects["timer"] = [DATAGRAM]
         at = shell.now().monotonic + 0.02
         shell.perform([StartTimer("renew", at)])
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.019)
+        assert shell.machine.inputs == []
+        await asyncio.sleep(0.02)
         ((_, key, moment),) = shell.machine.inputs
         assert key == "renew"
-        assert at - 0.001 <= moment < at + 0.03
+        assert moment == pytest.approx(at, abs=1e-6)
         assert shell.notes.log == [DATAGRAM]
 
     live(work)
@@ -282,7 +116,8 @@ def test_a_timer_may_start_itself_again() -> None:
     async def work(shell: FakeShell) -> int:
         shell.machine.effects["timer"] = [StartTimer("again", 0)]
         shell.perform([StartTimer("again", 0)])
-        await asyncio.sleep(0.02)
+        for _ in range(10):  # turns of the loop; no time passes
+            await asyncio.sleep(0)
         return len(shell.machine.inputs)
 
     assert live(work) > 3
@@ -418,7 +253,7 @@ def test_a_bad_command_is_refused_and_changes_nothing(request_: dict[str, Any]) 
 # --- life --------------------------------------------------------------------------------
 
 
-def run_and_end(path: Path | None, during: Callable[[FakeShell], Awaitable[None]]) -> FakeShell:
+def run_and_end(path: Path, during: Callable[[FakeShell], Awaitable[None]]) -> FakeShell:
     """Run a shell, do something once it runs, then send it SIGTERM."""
 
     async def main() -> FakeShell:
@@ -427,7 +262,9 @@ def run_and_end(path: Path | None, during: Callable[[FakeShell], Awaitable[None]
         shell.first = lambda: [StartInterception(HOME)]
         shell.waits = 3  # its deregistrations are answered a little later
         running = asyncio.create_task(shell.run())
-        await asyncio.sleep(0.01)
+        async with asyncio.timeout(10):
+            while not path.exists():
+                await asyncio.sleep(0.01)
         await during(shell)
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.wait_for(running, 5)
@@ -457,14 +294,15 @@ def test_what_an_earlier_life_has_left_is_deleted_after_a_while() -> None:
         shell = FakeShell()
         shell.notes.left_for = 0.02
         running = asyncio.create_task(shell.run())
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.019)
         assert shell.notes.log == []
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.002)
+        assert shell.notes.log == ["left deleted"]
         shell._ending.set()
         await running
         return shell
 
-    assert asyncio.run(main()).notes.log == ["left deleted", "closed"]
+    assert in_virtual_time(main).notes.log == ["left deleted", "closed"]
 
 
 def test_an_error_at_the_start_undoes_what_was_done(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from agents.daemon import state_file
 from agents.daemon.state_file import StateFile, StateFileError
 from agents.effects import AddTunnel
 from agents.settings import Policy
-from tests.unit.agents.test_shell import DATAGRAM, HOME, TUNNEL, FakeShell, FakeState
+from tests.unit.agents.shell_lab import DATAGRAM, HOME, TUNNEL, FakeShell, FakeState, in_virtual_time
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def live(place: Path, work: Callable[[FakeShell], Awaitable[None]]) -> None:
             shell._ending.set()
             await running
 
-    asyncio.run(main())
+    in_virtual_time(main)
 
 
 def test_the_state_is_written_before_the_datagram_leaves(place: Path) -> None:
