@@ -6,13 +6,13 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from topologies.lab.leftovers import working_folder
 from topologies.signals import end_on_signals
 
 
@@ -56,14 +56,10 @@ def _write(path: Path, document: object) -> None:
 
 
 def perform(execute: Callable[[GuestJob, Path], None]) -> None:
-    """``python -m PROGRAM FOLDER WORKING_FOLDER``: execute the job of FOLDER with a folder for the agents."""
+    """``python -m PROGRAM FOLDER [WORKING_FOLDER]``: execute FOLDER's job with a folder for the agents."""
     logging.basicConfig(level=logging.WARNING)
     # A worker of a sweep's cluster leaves Ctrl-C to the command, and what it starts would inherit that.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT, signal.SIGHUP])
     end_on_signals()
-    working_folder = Path(sys.argv[2])
-    working_folder.mkdir(parents=True)
-    try:
-        execute(GuestJob(Path(sys.argv[1])), working_folder)
-    finally:
-        shutil.rmtree(working_folder)
+    with working_folder(sys.argv[2] if len(sys.argv) > 2 else None) as folder:
+        execute(GuestJob(Path(sys.argv[1])), folder)

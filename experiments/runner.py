@@ -84,9 +84,6 @@ class _Slot:
         self.limit = self.begun + wall_limit(batch)
         guest = lab.guest_kernel is not None
         seen = GUEST_FOLDER if guest else folder
-        # On the host, several runs and batches may stand side by side: each has its own.
-        own = f"mip4-{folder.parent.parent.name}-{folder.name}"
-        working = WORKING_FOLDER if guest else WORKING_FOLDER.with_name(own)
         self.running: Running = lab.start(
             Job(
                 argv=[
@@ -95,7 +92,8 @@ class _Slot:
                     "-m",
                     batch.program,
                     str(seen),
-                    str(working),
+                    # On the host, where several runs and batches stand side by side, each makes its own.
+                    *([str(WORKING_FOLDER)] if guest else []),
                 ],
                 folders=[Folder(folder, GUEST_FOLDER, writable=True)] if guest else [],
                 environment={"PYTHONPATH": str(ROOT)},

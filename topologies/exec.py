@@ -17,7 +17,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -25,7 +24,7 @@ from pathlib import Path
 
 from topologies.command_line import Scene
 from topologies.figures import load
-from topologies.lab.leftovers import TAG
+from topologies.lab.leftovers import working_folder
 from topologies.prompt import Prompt
 from topologies.registered import AgentNetwork, AgentNetworkError, addresses
 from topologies.signals import end_on_signals
@@ -153,12 +152,8 @@ def main(arguments: Sequence[str]) -> int:
     unusable = None if scene.cli else _unusable(scene.argv[0])
     if unusable is not None:
         return unusable
-    if len(arguments) > 1:  # the guest's: always the same, so that runs are too
-        working_folder = Path(arguments[1])
-        working_folder.mkdir()
-        return perform(scene, working_folder)
-    with tempfile.TemporaryDirectory(prefix=f"{os.environ.get(TAG, 'mip4')}-", dir="/run") as folder:
-        return perform(scene, Path(folder))
+    with working_folder(arguments[1] if len(arguments) > 1 else None) as folder:
+        return perform(scene, folder)
 
 
 if __name__ == "__main__":

@@ -51,6 +51,27 @@ class RunFolder:
         os.close(self._lock)
 
 
+@contextlib.contextmanager
+def working_folder(given: str | None) -> Iterator[Path]:
+    """A folder for a run's agents, which goes at the end.
+
+    :param given: in the guest, where it is always the same, so that runs are too. None, on this machine's
+        own kernel: one whose name begins with the run's, by which :func:`remove` finds it after a kill.
+    """
+    if given is None:
+        with tempfile.TemporaryDirectory(
+            prefix=f"{os.environ.get(TAG, 'mip4')}-", dir=WORKING_PLACE
+        ) as folder:
+            yield Path(folder)
+        return
+    path = Path(given)
+    path.mkdir(parents=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)
+
+
 @dataclass(frozen=True, slots=True)
 class Leftover:
     """What is left of one dead run."""

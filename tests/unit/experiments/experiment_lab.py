@@ -170,7 +170,7 @@ class FakeLab:
         """As :meth:`topologies.lab.lab.Lab.start`."""
         assert wall_limit is None  # the runner has its own
         # Without a guest the job gets the folder itself.
-        folder = job.folders[0].source if self.guest_kernel is not None else Path(job.argv[-2])
+        folder = job.folders[0].source if self.guest_kernel is not None else Path(job.argv[-1])
         code = self._behaviour(folder, job)
         self.started.append((job, seed))
         return FakeRunning(self, job, code)

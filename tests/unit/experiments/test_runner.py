@@ -66,13 +66,11 @@ def test_a_job_sees_its_folder_at_a_place_that_never_changes(go: Go, tmp_path: P
     assert len({tuple(job.argv) for job, _ in lab.started}) == 1
 
 
-def test_batches_side_by_side_on_the_host_have_agents_folders_of_their_own(go: Go) -> None:
+def test_batches_side_by_side_on_the_host_make_agents_folders_of_their_own(go: Go, tmp_path: Path) -> None:
     lab = FakeLab(by_plan(PLAN))
     lab.guest_kernel = None
     assert [done.outcome.get("problem") for done in go(lab, 2)] == [None] * len(NAMES)
-    working = [job.argv[-1] for job, _ in lab.started]
-    assert len(set(working)) == len(NAMES)
-    assert all(path.startswith("/run/mip4-") for path in working)
+    assert [job.argv[-1] for job, _ in lab.started] == [str(tmp_path / "raw" / name) for name in NAMES]
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 8])

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from topologies import cleanup
 from topologies.lab import leftovers
+from topologies.lab.guest_kernel import ROOT
 from topologies.lab.leftovers import TAG, RunFolder
 
 
@@ -77,6 +79,45 @@ def test_the_folder_of_a_killed_run_goes(kind: str) -> None:
     assert not working.exists()
     assert all(other.is_dir() for other in others)
     assert leftovers.remove() == []
+
+
+_JOB = """
+import os, pathlib, signal, sys
+from topologies.lab import leftovers
+leftovers.WORKING_PLACE = pathlib.Path(sys.argv.pop())
+from experiments.guest_job import perform
+def execute(job, working_folder):
+    (working_folder / "agents").mkdir()
+    print(working_folder, flush=True)
+    signal.pause()
+perform(execute)
+"""
+
+
+def test_the_agents_folder_of_a_killed_batch_goes(
+    tmp_path: Path, stubborn: list[subprocess.Popen[bytes]]
+) -> None:
+    path = killed("host")
+    (tmp_path / "job.json").write_text("{}")
+    for tag in (path.name, "mip4-host-another"):
+        job = subprocess.Popen(
+            [sys.executable, "-P", "-c", _JOB, str(tmp_path), str(leftovers.WORKING_PLACE)],
+            env={**os.environ, "PYTHONPATH": str(ROOT), TAG: tag},
+            stdout=subprocess.PIPE,
+        )
+        stubborn.append(job)
+    ours, other = (Path(job.stdout.readline().decode().strip()) for job in stubborn if job.stdout)
+    stubborn[0].kill()
+    stubborn[0].wait()
+    (found,) = leftovers.find()
+    assert found.working_folders == (ours,)
+    assert ours.is_dir()
+    leftovers.remove()
+    assert not ours.exists()
+    assert (other / "agents").is_dir()
+    stubborn[1].terminate()
+    stubborn[1].wait()
+    assert list(leftovers.WORKING_PLACE.iterdir()) == []
 
 
 def test_its_processes_are_ended_and_no_others(
