@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.settings import Policy, Weights
-from tests.net.scenario_packets import UDP, inject, ip, secret
+from tests.net.scenario_packets import SECRET_PORT, UDP, inject, ip, secret
 from tests.net.scenario_path_mtu import ping, transfers_without_icmp
 from tests.net.scenario_stage import Scene, act, eventually
 from tests.net.scenario_traffic import ENDS, carried, traffic
@@ -107,6 +107,63 @@ def bad_data(scene: Scene) -> dict[str, Any]:
         time.sleep(0.2)
     now = scene.still("ha")
     return {"cases": found, "unchanged": {kind: before[kind] == now[kind] for kind in before}}
+
+
+def bad_data_behind_the_nat(scene: Scene) -> dict[str, Any]:
+    """The same at the other ends: through a mapping, or, where none lets it in, from the NAT itself."""
+    bindings = {row["interface"]: row["care_of_address"] for row in scene.ask("mn", "status")["bindings"]}
+    ends = {"mn": bindings["lte"], "fa": bindings["wifi"]}
+    return {node: _bad_data_at(scene, node, IPv4Address(local)) for node, local in ends.items()}
+
+
+def _bad_data_at(scene: Scene, node: str, local: IPv4Address) -> dict[str, Any]:
+    agent, correspondent = HOME_AGENT.ip, CORRESPONDENT.ip
+    right, foreign = secret(correspondent, HOME_ADDRESS), secret(correspondent, STRANGER)
+    data = b"\x04\x04\0\0"
+    port = _mappings(scene)[str(local)][1]
+    mapped = {
+        "wrong next header": b"\x04\x2f\0\0" + right,
+        "header cut": data[:2],
+        "no inner packet": data,
+        "foreign inner destination": data + foreign,
+    }
+    unmapped = {
+        "another port": ip(agent, local, _datagram(1434, data + right), UDP),
+        "another address": ip(correspondent, local, _datagram(434, data + right), UDP),
+        "GUE from outside": ip(agent, local, _datagram(434, b"\0\x04\0\0" + right, 4340), UDP),
+        "bare, from the end point": ip(agent, local, right),
+    }
+
+    def through(payload: bytes) -> bytes:
+        return ip(agent, PUBLIC.ip, _datagram(434, payload, port), UDP)
+
+    cases = [(name, "internet", through(payload)) for name, payload in mapped.items()]
+    cases += [(name, "nat", packet) for name, packet in unmapped.items()]
+    before, found = scene.still(node), {}
+    with scene.socket("mn", socket.SOCK_DGRAM, HOME_ADDRESS, SECRET_PORT) as sink:
+        for name, origin, packet in cases:
+            drops = scene.drops(node)
+            inject(scene, origin, packet)
+            time.sleep(0.2)
+            after = scene.drops(node)
+            found[name] = {key: after[key] - drops[key] for key in after if after[key] != drops[key]}
+        came = [_arrived(sink)]
+        inject(scene, "internet", through(data + right))
+        time.sleep(0.2)
+        came.append(_arrived(sink))
+    now = scene.still(node)
+    unchanged = {kind: before[kind] == now[kind] for kind in before}
+    return {"cases": found, "came": came, "unchanged": unchanged}
+
+
+def _arrived(sink: socket.socket) -> int:
+    """How many datagrams wait in a socket."""
+    sink.setblocking(False)
+    count = 0
+    with contextlib.suppress(BlockingIOError):
+        while sink.recv(2000):
+            count += 1
+    return count
 
 
 def path_mtu(scene: Scene) -> dict[str, Any]:
@@ -215,7 +272,16 @@ def mapping_expires(scene: Scene) -> dict[str, Any]:
     return {"former": former, "seconds": took, "carried": carried(scene)}
 
 
-STEPS = (structure, bad_data, path_mtu, fragments, make_before_break, nat_reboots, mapping_expires)
+STEPS = (
+    structure,
+    bad_data,
+    bad_data_behind_the_nat,
+    path_mtu,
+    fragments,
+    make_before_break,
+    nat_reboots,
+    mapping_expires,
+)
 
 
 def main(folder: Path, *chosen: str) -> None:

@@ -93,6 +93,27 @@ def test_bad_tunnel_data_is_never_forwarded_and_changes_nothing(report: Report) 
     assert len(report.tcpdump("good-cn", "udp")) == 1  # the reserved octets are ignored
 
 
+BAD_BEHIND = {
+    **{name: counter for name, counter in BAD.items() if "source" not in name and "pseudo" not in name},
+    "foreign inner destination": "foreign-inner-address",
+}
+
+
+@pytest.mark.parametrize("node", ["mn", "fa"])
+@pytest.mark.parametrize(("case", "counter"), BAD_BEHIND.items())
+def test_bad_tunnel_data_behind_the_nat_is_dropped_and_counted(
+    report: Report, node: str, case: str, counter: str
+) -> None:
+    assert report["bad_data_behind_the_nat"][node]["cases"][case] == {counter: 1}
+
+
+@pytest.mark.parametrize("node", ["mn", "fa"])
+def test_bad_tunnel_data_behind_the_nat_changes_nothing(report: Report, node: str) -> None:
+    seen = report["bad_data_behind_the_nat"][node]
+    assert seen["came"] == [0, 1]  # the same packet comes through if it is right
+    assert seen["unchanged"] == {"kernel": True, "agent": True}
+
+
 @pytest.mark.parametrize("direction", ["down", "up"])
 def test_tcp_needs_no_icmp(report: Report, direction: str) -> None:
     assert report["path_mtu"]["transferred"][direction] == 300_000
