@@ -61,12 +61,15 @@ class ControlServer:
         :raises ControlError: if another agent answers at this path, or no socket can be there.
         """
         ensure_free(self._path)
-        self._path.unlink(missing_ok=True)
+        # It listens before it has its name: who finds the socket there is never refused. The
+        # first name is as long, for what is too long for a socket to be so from the start.
+        unnamed = self._path.with_name(str(os.getpid()).rjust(len(self._path.name), "."))
         previous = os.umask(0o177)
         try:
             self._server = await asyncio.start_unix_server(
-                self._serve, str(self._path), limit=LONGEST_REQUEST
+                self._serve, str(unnamed), limit=LONGEST_REQUEST
             )
+            unnamed.replace(self._path)
         except OSError as error:  # does not name the path by itself
             raise ControlError(f"{self._path}: {error.strerror or error}") from None
         finally:

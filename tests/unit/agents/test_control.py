@@ -185,6 +185,29 @@ def test_the_process_keeps_its_umask(path: Path, agent: Agent) -> None:
         os.umask(before)
 
 
+def test_whoever_finds_it_is_never_refused(
+    path: Path, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between ``bind`` and ``listen`` a client is refused: then it must not be there yet."""
+    visible: list[bool] = []
+    listen = socket.socket.listen
+
+    def observed(itself: socket.socket, backlog: int) -> None:
+        visible.append(path.exists())
+        listen(itself, backlog)
+
+    monkeypatch.setattr(socket.socket, "listen", observed)
+
+    async def open_and_close() -> None:
+        server = ControlServer(path, agent.answer)
+        await server.open()
+        assert [path] == list(path.parent.iterdir())
+        await server.close()
+
+    asyncio.run(open_and_close())
+    assert visible == [False]
+
+
 def test_it_goes_with_the_server(path: Path, agent: Agent) -> None:
     async def work() -> bool:
         server = ControlServer(path, agent.answer)
