@@ -66,9 +66,7 @@ class ControlServer:
         unnamed = self._path.with_name(str(os.getpid()).rjust(len(self._path.name), "."))
         previous = os.umask(0o177)
         try:
-            self._server = await asyncio.start_unix_server(
-                self._serve, str(unnamed), limit=LONGEST_REQUEST
-            )
+            self._server = await asyncio.start_unix_server(self._serve, str(unnamed), limit=LONGEST_REQUEST)
             unnamed.replace(self._path)
         except OSError as error:  # does not name the path by itself
             raise ControlError(f"{self._path}: {error.strerror or error}") from None

@@ -185,9 +185,7 @@ def test_the_process_keeps_its_umask(path: Path, agent: Agent) -> None:
         os.umask(before)
 
 
-def test_whoever_finds_it_is_never_refused(
-    path: Path, agent: Agent, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_whoever_finds_it_is_never_refused(path: Path, agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between ``bind`` and ``listen`` a client is refused: then it must not be there yet."""
     visible: list[bool] = []
     listen = socket.socket.listen
