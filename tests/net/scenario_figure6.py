@@ -37,15 +37,15 @@ _RENEWAL = 45.0
 """Seconds; a binding of 60 s is renewed before 40 s have passed."""
 
 
-def _mappings(scene: Scene) -> dict[str, list[object]]:
+def _mappings(scene: Scene) -> dict[str, tuple[str, int]]:
     """Of the NAT: private address, and the public address and port it shows."""
     _, said = scene.run("nat", "sh", "-c", "conntrack -L -p udp 2>/dev/null")
-    return {m["inside"]: [m["public"], int(m["port"])] for m in _MAPPING.finditer(said)}
+    return {m["inside"]: (m["public"], int(m["port"])) for m in _MAPPING.finditer(said)}
 
 
-def _far_ends(scene: Scene) -> list[list[object]]:
+def _far_ends(scene: Scene) -> list[tuple[str, int]]:
     rows = scene.ask("ha", "status")["tunnels"]
-    return sorted([row["remote"], row["remote_port"]] for row in rows)
+    return sorted((row["remote"], row["remote_port"]) for row in rows)
 
 
 def structure(scene: Scene) -> dict[str, Any]:
