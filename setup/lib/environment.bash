@@ -46,8 +46,10 @@ make_environment() {
 # Also what the system has in the same version: the environment is then whole by itself. (What venv brings
 # is removed before, or two versions would lie over each other.)
 # Wheels only: an archive would run its own build code, and would need a compiler.
+# --no-deps: the lock names every package there is. Left to look for itself, pip takes an extra (coverage[toml]) at its
+# newest version, finds that unpinned, and refuses it as soon as there is a newer one than the lock's.
 install_python_packages() {
-    pip install --ignore-installed --only-binary :all: --require-hashes -r "$root/setup/requirements.lock"
+    pip install --no-deps --ignore-installed --only-binary :all: --require-hashes -r "$root/setup/requirements.lock"
 }
 
 # IPMininet's installer clones Mininet from the net and writes to /opt. Its archive holds all we need:
