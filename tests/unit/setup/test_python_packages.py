@@ -41,8 +41,9 @@ def test_a_newer_version_of_a_locked_package_changes_nothing(tmp_path: Path) -> 
     lock += _wheel(index, "needing", "1.0", "needed[more]>=1.0")
     _wheel(index, "needed", "1.1")
     (checkout / "setup/requirements.lock").write_text(lock)
-    install = '"$python" -m venv "$environment"; install_python_packages; "$environment/bin/python" -m pip list'
-    status, out, err = run(checkout, install, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(index))
+    install = '"$python" -m venv "$environment"; install_python_packages; '
+    listing = '"$environment/bin/python" -m pip list'
+    status, out, err = run(checkout, install + listing, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(index))
     assert status == 0, err
     assert ["needed", "1.0"] in [line.split() for line in out.splitlines()]
 
