@@ -42,7 +42,7 @@ lint: setup
 	$(KEEP_OWNER) $(PYTHON) -m mypy
 
 test: lint
-	$(KEEP_OWNER) $(PYTHON) -m pytest $(ARGS)
+	$(KEEP_OWNER) $(PYTHON) -m pytest --numprocesses logical --dist loadfile $(ARGS)
 
 docs: setup
 	$(KEEP_OWNER) $(PYTHON) -m mkdocs build --strict

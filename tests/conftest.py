@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-
 import pytest
 from hypothesis import settings
 
@@ -21,20 +19,26 @@ MISSING: pytest.StashKey[list[str]] = pytest.StashKey()
 def pytest_configure(config: pytest.Config) -> None:
     """Nothing has run yet."""
     config.stash[RAN] = set()
+    config.pluginmanager.register(Proofs(config.stash[RAN]))
     config.stash[MISSING] = []
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Note a test whose body was carried out; one that was skipped proves nothing."""
-    report = yield
-    if report.when == "call" and not report.skipped:
-        item.config.stash[RAN].add(item.nodeid.partition("[")[0])
-    return report
+class Proofs:
+    """Which tests were carried out; the reports of pytest-xdist's workers come here too."""
+
+    def __init__(self, ran: set[str]) -> None:
+        self._ran = ran
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note a test whose body was carried out; one that was skipped proves nothing."""
+        if report.when == "call" and not report.skipped:
+            self._ran.add(report.nodeid.partition("[")[0])
 
 
 def is_whole_run(config: pytest.Config) -> bool:
     """Whether all tests were asked for, and none left out on the way."""
+    if hasattr(config, "workerinput"):  # a worker of pytest-xdist has a part of them
+        return False
     option = config.option
     failed_only = getattr(option, "lf", False)  # not there without pytest's cache
     narrowed = failed_only or option.keyword or option.markexpr or option.collectonly or option.deselect

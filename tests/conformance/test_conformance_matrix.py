@@ -139,9 +139,10 @@ def test_a_whole_run_fails_where_a_named_test_did_not_run(tmp_path: Path) -> Non
             [*command, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
 
-    whole = run()
-    assert whole.returncode == 1
-    assert "conformance: named tests that did not run" in whole.stdout
-    assert "draft §4.1 MUST, mobile node" in whole.stdout
+    for workers in ((), ("-n", "2")):
+        whole = run(*workers)
+        assert whole.returncode == 1
+        assert whole.stdout.count("conformance: named tests that did not run") == 1
+        assert "draft §4.1 MUST, mobile node" in whole.stdout
     part = run("checks/test_one.py")
     assert (part.returncode, "conformance" in part.stdout) == (0, False)
