@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -232,7 +234,8 @@ class Experiment(ABC, Generic[PlanT, BatchT]):
 
 
 def _measured_seconds(done: Finished) -> float:
-    return len(done.outcome["runs"]) * done.batch.seconds_per_run
+    """Seconds of traffic; a run that ends by what happens says how long its own was."""
+    return math.fsum(run.get("traffic_seconds", done.batch.seconds_per_run) for run in done.outcome["runs"])
 
 
 def _wall_clock(jobs: int, finished: Sequence[Finished], begun: float) -> dict[str, Any]:
@@ -243,6 +246,7 @@ def _wall_clock(jobs: int, finished: Sequence[Finished], begun: float) -> dict[s
         "cores": os.cpu_count(),
         "host": os.uname().nodename,
         "host_kernel": os.uname().release,
+        "phases": _phases(finished),
         "batches": [
             {
                 "name": done.batch.name,
@@ -253,3 +257,11 @@ def _wall_clock(jobs: int, finished: Sequence[Finished], begun: float) -> dict[s
             for done in finished
         ],
     }
+
+
+def _phases(finished: Sequence[Finished]) -> dict[str, float]:
+    """Where the time of all batches that were run now went, the longest first."""
+    total: Counter[str] = Counter()
+    for done in finished:
+        total.update(done.phases)
+    return {phase: round(seconds, 1) for phase, seconds in total.most_common()}

@@ -57,6 +57,12 @@ class Finished:
     batch: Batch
     outcome: Outcome
     wall_seconds: float
+    phases: Mapping[str, float] = field(default_factory=dict)
+    """Wall-clock seconds of each thing it said it was doing; empty where nobody looked on."""
+
+
+DIGESTING = "digesting"
+"""The phase after the guest has ended: what it left, captures above all, is read on this machine."""
 
 
 def wall_limit(batch: Batch) -> float:
@@ -82,6 +88,8 @@ class _Slot:
         self.folder = folder
         self.begun = time.monotonic()
         self.limit = self.begun + wall_limit(batch)
+        self._phases: dict[str, float] = {}
+        self._looked = self.begun
         guest = lab.guest_kernel is not None
         seen = GUEST_FOLDER if guest else folder
         self.running: Running = lab.start(
@@ -103,18 +111,31 @@ class _Slot:
         )
 
     def progress(self) -> Progress:
+        """How far it is; the time since the last look belongs to what it does now."""
+        found = self._told()
+        self._spend(found.what)
+        return found
+
+    def _told(self) -> Progress:
         try:
             told = json.loads((self.folder / "progress.json").read_text())
             return Progress(self.batch, told["done"], told["of"], told["what"], mbps=told.get("mbps", {}))
         except (OSError, ValueError, KeyError):
             return Progress(self.batch, 0, self.batch.steps, "starting")
 
+    def _spend(self, phase: str) -> None:
+        now = time.monotonic()
+        self._phases[phase] = self._phases.get(phase, 0.0) + now - self._looked
+        self._looked = now
+
     def ended(self) -> bool:
         return self.running.poll() or time.monotonic() > self.limit
 
     def finish(self) -> Finished:
         spent = time.monotonic() - self.begun
-        return Finished(self.batch, self._outcome(spent), spent)
+        outcome = self._outcome(spent)
+        self._spend(DIGESTING)
+        return Finished(self.batch, outcome, spent, self._phases)
 
     def _outcome(self, spent: float) -> Outcome:
         if not self.running.poll():

@@ -66,6 +66,7 @@ class Run:
         retransmitted = sender.retransmitted_segments()
         self._folder.mkdir()
         nodes = (site.node("cn"), site.node("mn"))
+        started = time.monotonic()
         with Streams(nodes, plan.direction, self._case.traffic, self._folder) as streams:
             time.sleep(SETTLE)
             before = self._octets()
@@ -75,6 +76,7 @@ class Run:
             time.sleep(wait)
             result = self._disturb(streams)
         result["retransmits"] = sender.retransmitted_segments() - retransmitted
+        result["traffic_seconds"] = time.monotonic() - started
         return {**asdict(self._treatment), **result, "broken": self._broken}
 
     def _select(self) -> None:

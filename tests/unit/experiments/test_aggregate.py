@@ -108,6 +108,8 @@ def test_a_valid_result(use: Use, tmp_path: Path, capsys: pytest.CaptureFixture[
     wall_clock = json.loads((folder / "wallclock.json").read_text())
     assert wall_clock["jobs"] >= 1
     assert len(wall_clock["batches"]) == 2
+    assert [batch["traffic_seconds"] for batch in wall_clock["batches"]] == [10.0, 10.0]  # 2 cells of 1 + 4 s
+    assert wall_clock["phases"].keys() == {"starting", "digesting"}
     with (folder / "samples.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["goodput_mbps"] for row in rows] == ["60.0", "60.0", "61.0", "61.0"]

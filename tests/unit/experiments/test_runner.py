@@ -140,6 +140,13 @@ def test_a_batch_that_hangs_is_ended(go: Go, tmp_path: Path, monkeypatch: pytest
     assert "wall-clock time, while calibrating" in finished[1].outcome["problem"]
     assert [job.folders[0].source for job in lab.killed] == [tmp_path / "raw" / NAMES[1]]
     assert ("calibrating", 1) in {(step.what, step.done) for step in told}
+    assert set(finished[1].phases) == {"calibrating", runner.DIGESTING}
+
+
+def test_all_time_of_a_batch_belongs_to_a_phase(go: Go) -> None:
+    for done in go(FakeLab(by_plan(PLAN))):
+        assert sum(done.phases.values()) >= done.wall_seconds
+        assert set(done.phases) == {"starting", runner.DIGESTING}
 
 
 def test_what_the_job_said_is_kept(go: Go, tmp_path: Path) -> None:
