@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -15,7 +16,8 @@ USAGE = 2
 
 def continue_as(module: str) -> None:
     """Replace this process by ``module``, run by the environment's Python."""
-    _continue("-m", module)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _continue(str(ROOT / "topologies" / "start.py"), module)
 
 
 def continue_program(path: str) -> None:

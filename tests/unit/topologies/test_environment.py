@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,32 @@ def test_the_environment_is_given_module_words_and_path(checkout: Path, tmp_path
     python.write_text('#!/bin/sh\nprintf "%s\\n" "$PYTHONPATH" "$PWD" "$@"\nexit 7\n')
     python.chmod(0o755)
     done = run(checkout / ENTRIES[0], "--flows", "a b", cwd=tmp_path)
-    words = [str(checkout), str(tmp_path), "-P", "-m", "experiments.aggregate", "--flows", "a b"]
+    start = str(checkout / "topologies/start.py")
+    words = [str(checkout), str(tmp_path), "-P", start, "experiments.aggregate", "--flows", "a b"]
     assert done.stdout.splitlines() == words
     assert done.returncode == 7
+
+
+def test_ctrl_c_while_libraries_load_ends_it_without_a_word(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    done = subprocess.run(
+        [sys.executable, "-P", ROOT / "topologies/start.py", "slow"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_a_module_gets_its_words(tmp_path: Path) -> None:
+    (tmp_path / "shows.py").write_text("import sys\nprint(__name__, sys.argv)\n")
+    done = subprocess.run(
+        [sys.executable, "-P", ROOT / "topologies/start.py", "shows", "--a", "b c"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"__main__ {[str(tmp_path / 'shows.py'), '--a', 'b c']}\n"
