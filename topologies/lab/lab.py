@@ -13,7 +13,7 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Protocol
 
-from topologies.lab import leftovers
+from topologies.lab import bytecode, leftovers
 from topologies.lab.guest import Clock, Guest, Job, job_environment
 from topologies.lab.guest_kernel import ROOT, GuestKernel, find
 from topologies.lab.leftovers import RunFolder
@@ -217,6 +217,7 @@ def choose(kernel: KernelChoice, clock: Clock | None) -> Lab:
     """
     guest = None if kernel is KernelChoice.HOST else find()
     if guest is not None:
+        bytecode.refresh()
         return Lab(clock or Clock.VIRTUAL, guest)
     missing = ["--kernel guest: the guest kernel is not built; mend it with: make setup"]
     if kernel is KernelChoice.GUEST:
