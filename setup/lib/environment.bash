@@ -15,6 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_INPUT=
 
 packages_key() {
     { sha256sum <"$root/setup/requirements.lock" && sha256sum <"$root/setup/ipmininet.lock" &&
+        sha256sum <"$root/setup/lib/environment.bash" &&
         "$python" -VV && echo "$environment"; } | sha256sum
 }
 
@@ -37,14 +38,28 @@ remove_half_made_environment() { [[ -f $environment/packages ]] || rm -rf -- "$e
 
 pip() { "$environment/bin/python" -m pip --quiet "$@"; }
 
+# What Debian's packages bring and no index has. Nothing else of the system's Python shows through: machines have
+# others, and what is installed on one must not decide about its results.
+debian_modules=(mininet nftables)
+
 make_environment() {
     rm -f -- "$environment/packages" "$environment/set-up" && rm -rf -- "$environment" &&
-        "$python" -m venv --system-site-packages "$environment" &&
-        pip uninstall --yes setuptools
+        "$python" -m venv "$environment" &&
+        pip uninstall --yes setuptools &&
+        link_debian_modules
 }
 
-# Also what the system has in the same version: the environment is then whole by itself. (What venv brings
-# is removed before, or two versions would lie over each other.)
+link_debian_modules() {
+    local module found site
+    site=$("$environment/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))') || return
+    for module in "${debian_modules[@]}"; do
+        found=$("$python" -I -c 'import importlib.util, sys
+print(*importlib.util.find_spec(sys.argv[1]).submodule_search_locations)' "$module") &&
+            ln -s -- "$found" "$site/$module" || return
+    done
+}
+
+# (What venv brings is removed before, or two versions would lie over each other.)
 # Wheels only: an archive would run its own build code, and would need a compiler.
 # --no-deps: the lock names every package there is. Left to look for itself, pip takes an extra (coverage[toml]) at its
 # newest version, finds that unpinned, and refuses it as soon as there is a newer one than the lock's.
@@ -72,11 +87,14 @@ install_ipmininet() {
 }
 
 # editable_mode=compat: a plain path entry, which type checkers and coverage follow too.
-# Programs in the lab kernel write no byte code (their root is read-only), so it is written here: without it each
-# agent compiles all its modules at every start.
 install_project() {
-    (cd -- "$root" && pip install --no-deps --no-build-isolation --config-settings editable_mode=compat -e . &&
-        "$environment/bin/python" -m compileall -q agents topologies experiments)
+    (cd -- "$root" && pip install --no-deps --no-build-isolation --config-settings editable_mode=compat -e .)
+}
+
+# Programs in the lab kernel write no byte code (their root is read-only), so it is written here: without it each
+# agent compiles all its modules at every start. Always, for the code may have changed.
+compile_project() {
+    (cd -- "$root" && "$environment/bin/python" -m compileall -q agents topologies experiments)
 }
 
 environment_steps() {
@@ -107,5 +125,6 @@ environment_steps() {
         run 'installing' install_project || fail_with_log 'the installation of the project failed'
         write_stamp set-up "$(project_key)"
     fi
+    compile_project >"$log" 2>&1 || fail_with_log 'the project does not compile'
     end_step 'installed in .venv'
 }

@@ -110,6 +110,31 @@ print(missing, no_link, no_folder, waiting)
     assert 100_000 <= waiting < 110_000  # a microsecond a try, or who tries again and again would never end
 
 
+def test_how_much_a_program_reads_takes_no_virtual_time(lab: Lab, tmp_path: Path) -> None:
+    """Python looks at the clock at each lock it takes: for each module, and each piece of a file or pipe.
+
+    A list of the machine's libraries that was longer by some lines gave another result for the same seed.
+    """
+    script = """
+import time
+begun = time.monotonic_ns()
+for _ in range(300):
+    with open("/etc/passwd") as file:
+        file.read()
+import decimal, email.message, http.client, unittest.mock
+read = time.monotonic_ns() - begun
+now, looks = time.monotonic_ns(), 1
+while time.monotonic_ns() == now:  # it must end: a program may wait like this
+    looks += 1
+print(read, looks, time.monotonic_ns() - now)
+"""
+    measured = in_guest(lab, tmp_path, "python3", "-c", script).stdout
+    read, looks, moved = (int(word) for word in measured.split())
+    assert read == 0
+    assert 50_000 < looks <= 100_000
+    assert 256 <= moved < 1_000  # once it must move, each look moves it
+
+
 def test_several_guests_at_once(lab: Lab, tmp_path: Path) -> None:
     folders = [tmp_path / str(number) for number in range(3)]
     running = []

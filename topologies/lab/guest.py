@@ -100,6 +100,7 @@ def job_environment(extra: Mapping[str, str]) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "PYTHONHASHSEED": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYDANTIC_DISABLE_PLUGINS": "__all__",  # none is there; each agent would look for one
         **extra,
     }
 

@@ -192,3 +192,11 @@ def test_make_alone_shows_the_targets(checkout: Path) -> None:
     done = subprocess.run(["make"], cwd=checkout, capture_output=True, text=True, check=True)
     for target in ("setup", "doctor", "aggregate", "test", "lint", "clean"):
         assert f"make {target} " in done.stdout
+
+
+def test_nothing_of_the_systems_python_shows_through_but_what_debian_alone_has() -> None:
+    """What is installed on a machine must not decide about its results."""
+    program = "import sys, mininet.net, nftables; print(*sys.path, sep='\\n')"
+    python = Path(__file__).parents[3] / ".venv/bin/python"
+    done = subprocess.run([python, "-I", "-c", program], capture_output=True, text=True, check=True)
+    assert [line for line in done.stdout.splitlines() if "dist-packages" in line] == []
