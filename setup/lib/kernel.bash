@@ -149,12 +149,16 @@ compile_seeded_random() {
     gcc -O2 -fPIC -shared -Wall -Wextra -Werror -o "$1/libseeded-random.so" "$random_source"
 }
 
+# To its end: grep -q stops reading at the first match, and with pipefail the writer that is cut short has failed.
+says() { # PATTERN COMMAND…
+    LC_ALL=C "${@:2}" | grep -w -- "$1" >/dev/null
+}
+
 # The random source can only be put in front of the C library's if the guest is linked with that at run time.
 check_kernel() { # FOLDER
     local version=${source_package#linux-source-}
-    [[ $("$1/linux" --version) == "$version"* ]] &&
-        LC_ALL=C ldd "$1/linux" | grep -q 'libc\.so' &&
-        nm -D "$1/linux" | grep -qw 'U getrandom' && nm -D "$1/libseeded-random.so" | grep -qw 'T getrandom'
+    [[ $("$1/linux" --version) == "$version"* ]] && says 'libc\.so' ldd "$1/linux" &&
+        says 'U getrandom' nm -D "$1/linux" && says 'T getrandom' nm -D "$1/libseeded-random.so"
 }
 
 write_manifest() { # FOLDER

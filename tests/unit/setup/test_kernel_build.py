@@ -200,3 +200,16 @@ def test_two_builds_at_once_make_one_kernel(place: Path) -> None:
     both = [start(place, BUILD, COMPILE=f"echo x >>count; sleep 1; {COMPILE}") for _ in range(2)]
     assert [(process.communicate(timeout=30), process.returncode)[1] for process in both] == [0, 0]
     assert (place / "count").read_text() == "x\n"
+
+
+def test_a_kernel_is_usable_however_much_the_tools_say(place: Path) -> None:
+    """One whose check had read enough before ldd had said all was refused, after ten minutes of building."""
+    (place / "linux").write_text("#!/bin/sh\necho 6.12.9\n")
+    (place / "linux").chmod(0o755)
+    tools = """
+source_package=linux-source-6.12
+ldd() { echo libc.so.6; for ((i = 0; i < 20000; i++)); do echo "other $i"; done; }
+nm() { echo U getrandom; echo T getrandom; for ((i = 0; i < 20000; i++)); do echo "other $i"; done; }
+check_kernel .
+"""
+    assert run(place, tools)[0] == 0
