@@ -12,6 +12,7 @@ if __name__ == "__main__" and not __package__:  # run as a script, by whatever P
     runpy.run_path(str(_environment))["continue_as"]("experiments.reference")
 
 import argparse
+import hashlib
 import json
 import math
 import subprocess
@@ -29,6 +30,7 @@ from scipy import stats
 
 from experiments import terminal
 from experiments.store import StoreError, write_json
+from topologies.lab.bytecode import PACKAGES
 from topologies.lab.guest_kernel import ROOT
 
 FOLDER = ROOT / "results" / "reference"
@@ -38,26 +40,15 @@ RISK = 0.001
 """Probability of calling an unchanged value changed; small, because many are compared."""
 RESOLUTION = 0.01
 """A relative difference below this is none: values that are the same in every run have no spread."""
-_KEYS = ("figure", "policy", "flows", "bindings", "renewal", "ratio", "spread_ms")
+_KEYS = ("figure", "case", "policy", "flows", "bindings", "renewal", "ratio", "spread_ms")
 _EQUAL = tuple(word for name in ("wifi", "evdo", "wimax", "lte") for word in ("--link", f"{name}=10/10:15"))
 _DELAYS = {"wifi": 5, "evdo": 40, "wimax": 25, "lte": 15}
 _UNEQUAL = tuple(word for name, delay in _DELAYS.items() for word in ("--link", f"{name}=10/10:{delay}"))
 _SHORT = ("--runs", "10", "--duration", "3", "--warm-up", "1")
 _STREAM = ("--figure", "5", "--policy", "per-packet", "--protocol", "udp", "--udp-rate", "8", "--flows", "1")
-_POINTS = (
-    "--ratio",
-    "1,4",
-    "--spread",
-    "0,30",
-    "--runs",
-    "5",
-    "--duration",
-    "10",
-    "--warm-up",
-    "20",
-    "--flows",
-    "1",
-)
+_POINTS = ("--ratio", "1,4", "--spread", "0,30", "--runs", "5")
+_LATER = ("--duration", "10", "--warm-up", "20", "--flows", "1")
+_FROM_THE_START = ("--duration", "2", "--warm-up", "2", "--flows", "1,8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +59,23 @@ class Reference:
     words: tuple[str, ...]
 
 
+_READ_ONLY = ("claims.py", "reference.py", "plot.py", "style.py", "drawing.py", "*figures.py")
+"""Modules of the experiments that only read and draw what others have measured."""
+
 REFERENCES: Mapping[str, Reference] = {
     "unequal-links": Reference("aggregate", ("--figure", "3", *_SHORT)),
     "equal-links": Reference("aggregate", ("--figure", "5", "--policy", "per-packet", *_EQUAL, *_SHORT)),
     "stream-equal-links": Reference("aggregate", (*_STREAM, *_EQUAL, *_SHORT)),
     "stream-unequal-delays": Reference("aggregate", (*_STREAM, *_UNEQUAL, *_SHORT)),
-    "asymmetry": Reference("asymmetry", _POINTS),
+    "unequal-links-later": Reference(
+        "aggregate", ("--figure", "3", "--policy", "per-packet", "--runs", "5", *_LATER)
+    ),
+    "all-figures": Reference("aggregate", ("--figure", "all", "--flows", "8", *_SHORT)),
+    "asymmetry": Reference("asymmetry", (*_POINTS, *_LATER)),
+    "asymmetry-start": Reference("asymmetry", (*_POINTS, *_FROM_THE_START)),
     "signalling": Reference("signalling", ("--runs", "3")),
+    "failover": Reference("failover", ("--figure", "3", "--runs", "10")),
+    "handover": Reference("handover", ("--figure", "3", "--policy", "per-flow,per-packet", "--runs", "10")),
 }
 """By name of the file."""
 
@@ -91,8 +92,22 @@ class Difference:
     """``same``: to the last digit; ``within``: what chance explains; ``CHANGED``."""
 
 
+def code() -> str:
+    """Names what decides about results besides kernel, arguments and seed.
+
+    With this and the kernel key the same, a result is the same to the last digit.
+    """
+    total = hashlib.sha256()
+    sources = {path for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+    sources -= {path for name in _READ_ONLY for path in (ROOT / "experiments").rglob(name)}
+    for path in sorted(sources):
+        total.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes() + b"\0")
+    total.update((ROOT / "setup" / "requirements.lock").read_bytes())
+    return total.hexdigest()[:16]
+
+
 def load(name: str) -> dict[str, Any]:
-    """A stored reference: ``words``, ``kernel_key`` and ``summary``.
+    """A stored reference: ``words``, ``kernel_key``, ``code`` and ``summary``.
 
     :raises StoreError: if it is not there, not whole, or of another schema or command.
     """
@@ -141,7 +156,7 @@ def _statistics(cell: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 def _difference(cell: str, metric: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Difference:
     samples, others = old["samples"], new["samples"]
-    means = old["mean"], new["mean"]
+    means = _mean(samples), _mean(others)
     if samples[: len(others)] == others:
         verdict = "same"
     elif abs(means[1] - means[0]) <= max(
@@ -153,11 +168,15 @@ def _difference(cell: str, metric: str, old: Mapping[str, Any], new: Mapping[str
     return Difference(cell, metric, *means, verdict)
 
 
+def _mean(samples: Sequence[float]) -> float:
+    return math.fsum(samples) / len(samples)
+
+
 def _spread(samples: Sequence[float], count: int) -> float:
     """By how much the mean of ``count`` more runs may differ from that of the samples."""
     if len(samples) < 2:
         return 0.0
-    mean = math.fsum(samples) / len(samples)
+    mean = _mean(samples)
     variance = math.fsum((sample - mean) ** 2 for sample in samples) / (len(samples) - 1)
     quantile = float(stats.t.ppf(1 - RISK / 2, len(samples) - 1))
     return quantile * math.sqrt(variance * (1 / len(samples) + 1 / count))
@@ -168,7 +187,7 @@ def _within_as_logarithms(samples: Sequence[float], others: Sequence[float]) -> 
     if min(*samples, *others) <= 0:
         return False
     old, new = ([math.log(sample) for sample in each] for each in (samples, others))
-    return abs(math.fsum(new) / len(new) - math.fsum(old) / len(old)) <= _spread(old, len(new))
+    return abs(_mean(new) - _mean(old)) <= _spread(old, len(new))
 
 
 def measure(name: str, *more: str) -> tuple[dict[str, Any], str]:
@@ -264,7 +283,13 @@ def keep(name: str, summary: Mapping[str, Any], kernel_key: str) -> None:
     """Store a reference."""
     FOLDER.mkdir(exist_ok=True)
     words = list(REFERENCES[name].words)
-    document = {"schema": SCHEMA, "words": words, "kernel_key": kernel_key, "summary": summary}
+    document = {
+        "schema": SCHEMA,
+        "words": words,
+        "kernel_key": kernel_key,
+        "code": code(),
+        "summary": summary,
+    }
     write_json(FOLDER / f"{name}.json", document)
 
 
