@@ -46,9 +46,9 @@ _DELAYS = {"wifi": 5, "evdo": 40, "wimax": 25, "lte": 15}
 _UNEQUAL = tuple(word for name, delay in _DELAYS.items() for word in ("--link", f"{name}=10/10:{delay}"))
 _SHORT = ("--runs", "10", "--duration", "3", "--warm-up", "1")
 _STREAM = ("--figure", "5", "--policy", "per-packet", "--protocol", "udp", "--udp-rate", "8", "--flows", "1")
-_POINTS = ("--ratio", "1,4", "--spread", "0,30", "--runs", "5")
-_LATER = ("--duration", "10", "--warm-up", "20", "--flows", "1")
-_FROM_THE_START = ("--duration", "2", "--warm-up", "2", "--flows", "1,8")
+_POINTS = ("--ratio", "1,4", "--spread", "0,30")
+_LATER = ("--runs", "5", "--duration", "10", "--warm-up", "20", "--flows", "1")
+_FROM_THE_START = ("--runs", "3", "--duration", "2", "--warm-up", "2", "--flows", "1,8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +67,11 @@ REFERENCES: Mapping[str, Reference] = {
     "equal-links": Reference("aggregate", ("--figure", "5", "--policy", "per-packet", *_EQUAL, *_SHORT)),
     "stream-equal-links": Reference("aggregate", (*_STREAM, *_EQUAL, *_SHORT)),
     "stream-unequal-delays": Reference("aggregate", (*_STREAM, *_UNEQUAL, *_SHORT)),
-    "unequal-links-later": Reference(
-        "aggregate", ("--figure", "3", "--policy", "per-packet", "--runs", "5", *_LATER)
+    "unequal-links-later": Reference("aggregate", ("--figure", "3", "--policy", "per-packet", *_LATER)),
+    "all-figures": Reference(
+        "aggregate",
+        ("--figure", "all", "--flows", "8", "--runs", "3", "--duration", "3", "--warm-up", "1"),
     ),
-    "all-figures": Reference("aggregate", ("--figure", "all", "--flows", "8", *_SHORT)),
     "asymmetry": Reference("asymmetry", (*_POINTS, *_LATER)),
     "asymmetry-start": Reference("asymmetry", (*_POINTS, *_FROM_THE_START)),
     "signalling": Reference("signalling", ("--runs", "3")),

@@ -124,7 +124,7 @@ class StateFile(Generic[State]):
         except (ValueError, KeyError, TypeError, RecursionError):
             raise _UnusableError("is not a state file") from None
         if version != VERSION:
-            raise _UnusableError(f"is of version {version}; this program knows version {VERSION}")
+            raise _UnusableError(f"is of version {version!r}; this program knows version {VERSION}")
         if (role, identity) != (self._role, str(self._identity)):
             raise StateFileError(
                 f"{self.path}: holds the state of the {role} {identity}, not of the "

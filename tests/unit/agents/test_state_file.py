@@ -148,7 +148,9 @@ def places(value: object) -> list[tuple[Any, Any]]:
     return items
 
 
-def test_a_good_checksum_over_nonsense(place: Path, state: HomeAgentState) -> None:
+def test_a_good_checksum_over_nonsense(
+    place: Path, state: HomeAgentState, caplog: pytest.LogCaptureFixture
+) -> None:
     of_home_agent(place).write(state, RECORD)
     whole, random = json.loads(place.read_text()), Random(1)
     del whole["checksum"]
@@ -171,6 +173,7 @@ def test_a_good_checksum_over_nonsense(place: Path, state: HomeAgentState) -> No
         assert (found is None) == file.lost
         usable += found is not None
     assert 0 < usable < 300
+    assert caplog.text.encode()  # half a surrogate in the file must not end the logging of it
 
 
 @pytest.mark.parametrize(

@@ -148,3 +148,42 @@ def test_one_that_cannot_be_read_is_said_before_anything_is_measured(
     monkeypatch.setattr(reference, "measure", lambda _name, *_words: pytest.fail("measured"))
     assert reference.main(["signalling"]) == 2
     assert "--renew signalling" in capsys.readouterr().err
+
+
+def test_the_code_has_another_name_when_what_decides_about_results_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("agents/a.py", "topologies/figures.py", "experiments/batch.py", "experiments/claims.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("before\n")
+    (tmp_path / "setup").mkdir()
+    (tmp_path / "setup/requirements.lock").write_text("before\n")
+    monkeypatch.setattr(reference, "ROOT", tmp_path)
+    names = [reference.code()]
+
+    def change(name: str) -> bool:
+        (tmp_path / name).write_text("after\n")
+        names.append(reference.code())
+        return names[-1] != names[-2]
+
+    assert change("agents/a.py")
+    assert change("topologies/figures.py")  # chooses what is built; the experiments' figures only draw
+    assert change("experiments/batch.py")
+    assert change("setup/requirements.lock")
+    assert not change("experiments/claims.py")
+    (tmp_path / "agents/a.py").rename(tmp_path / "agents/b.py")
+    assert reference.code() != names[-1]
+
+
+def test_outages_are_compared_though_they_have_no_mean() -> None:
+    def found(*outages: float) -> dict[str, Any]:
+        distribution = {"p50": outages[0], "p95": outages[-1], "max": outages[-1], "samples": list(outages)}
+        return {"cells": [{"figure": 3, "case": "silent-loss", "outage_s": distribution}]}
+
+    stored = found(0.31, 0.32, 0.33)
+    assert verdicts(stored, found(0.31)) == {"outage_s": "same"}
+    assert verdicts(stored, found(0.34)) == {"outage_s": "within"}
+    assert verdicts(stored, found(2.0)) == {"outage_s": "CHANGED"}
+    (row,) = differences(stored, found(2.0))
+    assert row.cell == "figure 3, case silent-loss"
+    assert (row.stored, row.found) == pytest.approx((0.32, 2.0))
