@@ -42,7 +42,7 @@ def measured(lab: Lab) -> Measured:  # noqa: ARG001 - a guest
     return {name: run.result() for name, run in runs.items()}
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 @pytest.mark.parametrize("name", PARTS)
 def test_what_is_stored_is_measured_again(measured: Measured, name: str) -> None:
     stored = load(name)
