@@ -15,6 +15,7 @@ import argparse
 import hashlib
 import json
 import math
+import platform
 import subprocess
 import sys
 import tempfile
@@ -98,7 +99,7 @@ def code() -> str:
 
     With this and the kernel key the same, a result is the same to the last digit.
     """
-    total = hashlib.sha256()
+    total = hashlib.sha256(platform.python_version().encode())  # Debian 13's gives other last digits
     sources = {path for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
     sources -= {path for name in _READ_ONLY for path in (ROOT / "experiments").rglob(name)}
     for path in sorted(sources):
