@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 from collections.abc import Iterator, Mapping
+from multiprocessing import resource_tracker
 from typing import Any
 
 import dask
@@ -41,6 +42,8 @@ def local(workers: int) -> Iterator[Client]:
     folder = RunFolder("sweep")
     waiting = [signal.SIGINT, signal.SIGHUP]
     # Ctrl-C reaches every process of a terminal. Workers inherit that it waits; here it waits for a moment.
+    # multiprocessing starts its tracker with the first worker, and lets signals through again after that.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, waiting)
     try:
         with (

@@ -8,6 +8,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +29,7 @@ from experiments.sweeps import cluster, dispatch, task
 from experiments.sweeps.task import Done, Task
 from tests.unit.experiments.experiment_lab import PLAN, Behaviour, FakeLab, leave, outcome_of
 from topologies.lab.guest import Clock, Job
+from topologies.lab.guest_kernel import ROOT
 from topologies.lab.lab import KernelChoice
 from topologies.lab.leftovers import PLACE
 
@@ -329,6 +332,26 @@ def test_a_worker_that_is_killed_is_replaced_and_its_task_done(
     assert addresses == {"0100007F"}, "127.0.0.1 and no other"
     assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
     assert {path.name for path in PLACE.glob("mip4-sweep-*")} <= folders
+
+
+ASK_WORKERS = """
+from pathlib import Path
+from experiments.sweeps import cluster
+
+with cluster.local(2) as client:
+    for status in client.run(Path("/proc/self/status").read_text).values():
+        print(status.partition("SigBlk:")[2].split()[0])
+"""
+
+
+def test_ctrl_c_waits_in_every_worker() -> None:
+    """In a program of its own: what multiprocessing starts with its first process is started only once."""
+    done = subprocess.run(
+        [sys.executable, "-c", ASK_WORKERS], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    blocked = [int(mask, 16) for mask in done.stdout.split()]
+    assert [bool(mask & 1 << (signal.SIGINT - 1)) for mask in blocked] == [True, True]
 
 
 def always_die(one: Task) -> Done:  # noqa: ARG001
