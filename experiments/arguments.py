@@ -25,6 +25,9 @@ from topologies.lab.guest_kernel import ROOT
 from topologies.lab.lab import KernelChoice
 from topologies.links import DEFAULT_LINKS, AccessLink, LinkError, parse_links
 
+DURATION = 6.0
+"""Seconds measured by default: with 10 runs of every cell, two slow cores need less than 20 minutes."""
+QUICK_FIGURE = "3"
 QUICK_RUNS = 2
 QUICK_DURATION = 3.0
 _Value = TypeVar("_Value")
@@ -45,6 +48,13 @@ class UsageError(ValueError):
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError([message])
+
+
+class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Tells an option's default, where it has one that says something."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return super()._get_help_string(action) if action.default else action.help
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +84,7 @@ def new_parser(program: str, description: str) -> tuple[argparse.ArgumentParser,
     made = _Parser(
         program,
         description=description,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=_Formatter,
         allow_abbrev=False,
     )
     return made, partial(made.add_argument, nargs="?", const="")
@@ -83,7 +93,7 @@ def new_parser(program: str, description: str) -> tuple[argparse.ArgumentParser,
 def add_network_options(value: AddValue) -> None:
     """What is built: figures, policies, links."""
     figures = ",".join(str(figure) for figure in FIGURES)
-    value("--figure", default="all", metavar="N[,N…]|all", help=f"figures of the draft: {figures}")
+    value("--figure", default="all", metavar="N[,N…]|all", help=f"figures of the draft: {figures} or all")
     value("--policy", default="per-flow,per-packet", metavar="NAME[,…]", help=", ".join(Policy))
     value("--weights", default="bandwidth", metavar="NAME", help=" or ".join(Weights))
     value("--direction", default="down", metavar="NAME", help="down (to the mobile node) or up")
@@ -110,13 +120,16 @@ def parser(description: str) -> argparse.ArgumentParser:
     """The options of ``aggregate``; values are checked by :func:`read`."""
     made, value = new_parser("aggregate.py", description)
     add_network_options(value)
+    made.set_defaults(figure=None)
     value("--protocol", default="tcp", metavar="NAME", help=" or ".join(PROTOCOLS))
     value("--udp-rate", metavar="MBPS", help="offered payload in all; without it 1.2 times the ceiling")
     value("--flows", default="1,8", metavar="N[,N…]", help="parallel flows")
     value("--runs", metavar="N", help="runs of each cell, by default 10")
-    value("--duration", metavar="S", help="seconds measured, by default 10")
+    value("--duration", metavar="S", help=f"seconds measured, by default {DURATION:g}")
     value("--warm-up", default="2", metavar="S", help="seconds before that")
-    add_run_options(made, value, f"{QUICK_RUNS} runs of {QUICK_DURATION:g} s")
+    add_run_options(
+        made, value, f"a first look: --figure {QUICK_FIGURE}, {QUICK_RUNS} runs of {QUICK_DURATION:g} s"
+    )
     made.add_argument("--pcap", action="store_true", help="keep the captures of both ends")
     return made
 
@@ -167,7 +180,7 @@ class Reader:
         return tuple(dict.fromkeys(values))
 
 
-def or_default(given: str | None, default: float) -> str:
+def or_default(given: str | None, default: str | float) -> str:
     """What was given, an empty word included, else the default."""
     return str(default) if given is None else given
 
@@ -225,11 +238,12 @@ def read(argv: Sequence[str], experiment: str, description: str) -> Command[Plan
     """
     given, unknown = parser(description).parse_known_args(argv)
     r = Reader(unknown)
+    quick = given.quick
+    given.figure = or_default(given.figure, QUICK_FIGURE if quick else "all")
     network = read_network(r, given)
     protocol = r.choice("--protocol", given.protocol, PROTOCOLS)
     if given.udp_rate is not None and protocol != "udp":
         r.problems.append("--udp-rate: only with --protocol udp")
-    quick = given.quick
     plan = Plan(
         experiment=experiment,
         **network,
@@ -238,7 +252,7 @@ def read(argv: Sequence[str], experiment: str, description: str) -> Command[Plan
         flows=r.each("--flows", given.flows, lambda word: r.whole("--flows", word, 1, 1000)),
         runs=r.whole("--runs", or_default(given.runs, QUICK_RUNS if quick else 10), 1, 1000),
         duration=r.seconds(
-            "--duration", or_default(given.duration, QUICK_DURATION if quick else 10), 0.5, 3600
+            "--duration", or_default(given.duration, QUICK_DURATION if quick else DURATION), 0.5, 3600
         ),
         warm_up=r.seconds("--warm-up", given.warm_up, 0, 3600),
     )

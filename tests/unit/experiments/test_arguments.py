@@ -58,7 +58,7 @@ def test_the_defaults() -> None:
     assert plan.policies == (Policy.PER_FLOW, Policy.PER_PACKET)
     assert (plan.weights, plan.protocol, plan.udp_rate) == ("bandwidth", "tcp", None)
     assert (plan.flows, plan.direction, plan.encapsulation) == ((1, 8), "down", "ipip")
-    assert (plan.runs, plan.duration, plan.warm_up, plan.seed) == (10, 10, 2, 1)
+    assert (plan.runs, plan.duration, plan.warm_up, plan.seed) == (10, 6, 2, 1)
     assert plan.links == DEFAULT_LINKS
     assert (given.kernel, given.clock, given.out) == (KernelChoice.AUTO, None, ROOT / "results")
     assert given.jobs == (os.cpu_count() or 1)
@@ -86,11 +86,13 @@ def test_everything_can_be_changed(tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
-def test_quick_is_two_runs_of_three_seconds_unless_told_otherwise() -> None:
+def test_quick_is_two_runs_of_three_seconds_of_one_figure_unless_told_otherwise() -> None:
     quick = command("--quick")
-    assert (quick.quick, quick.plan.runs, quick.plan.duration) == (True, 2, 3)
+    assert (quick.quick, quick.plan.figures, quick.plan.runs, quick.plan.duration) == (True, (3,), 2, 3)
     changed = command("--quick", "--runs", "5").plan
     assert (changed.runs, changed.duration) == (5, 3)
+    assert command("--quick", "--figure", "all").plan.figures == FIGURES
+    assert command("--quick", "--figure", "4,6").plan.figures == (4, 6)
 
 
 @pytest.mark.parametrize(

@@ -347,7 +347,12 @@ with cluster.local(2) as client:
 def test_ctrl_c_waits_in_every_worker() -> None:
     """In a program of its own: what multiprocessing starts with its first process is started only once."""
     done = subprocess.run(
-        [sys.executable, "-c", ASK_WORKERS], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", ASK_WORKERS],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     blocked = [int(mask, 16) for mask in done.stdout.split()]
