@@ -56,15 +56,17 @@ def running(out: Path) -> list[str]:
     return found
 
 
-def end_at(out: Path, words: Sequence[str], moment: float, number: signal.Signals) -> bool:
-    """Start a run and end it after so many seconds; False if it was over before.
+def end_at(out: Path, words: Sequence[str], moment: float, number: signal.Signals) -> int | None:
+    """Start a run and end it after so many seconds; its exit code if it was over before, else None.
 
     :raises RuntimeError: if something it has started goes on.
     """
     process = start(out, words)
     try:
-        process.communicate(timeout=moment)
-        return False
+        said = process.communicate(timeout=moment)[1]
+        if process.returncode:
+            sys.stderr.buffer.write(said)
+        return process.returncode
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, number)
     process.communicate(timeout=_ENDS)
@@ -73,7 +75,7 @@ def end_at(out: Path, words: Sequence[str], moment: float, number: signal.Signal
         if time.monotonic() > deadline:
             raise RuntimeError(f"left running: {' '.join(left)}")
         time.sleep(0.1)
-    return True
+    return None
 
 
 def finish(out: Path, words: Sequence[str]) -> str | None:
@@ -106,17 +108,21 @@ def disturbed(options: Sequence[str], seconds: float, number: int, chance: rando
         first: Sequence[str] = [*options, "--kernel", "guest", "--out", folder]
         words = first
         told = []
-        over = False
+        code: int | None = None
         for _ in range(1 + number % 2):
             moment = chance.uniform(0.2, seconds)
             how = SIGNALS[number % len(SIGNALS)]
-            over = not end_at(out, words, moment, how)
-            if over:
+            code = end_at(out, words, moment, how)
+            if code is not None:
                 told.append(f"over before {moment:.1f} s")
                 break
             words, done = words_to_go_on(out, first)
             told.append(f"{how.name} after {moment:.1f} s, {done} batches done")
-        found = result(out) if over else finish(out, words)
+        found = None  # it failed by itself
+        if code is None:
+            found = finish(out, words)
+        elif code == 0:
+            found = result(out)
         print(f"{number + 1:2} {found or 'failed':32} {'; '.join(told)}", flush=True)
         return found
 
