@@ -51,7 +51,7 @@ make_environment() {
 
 link_debian_modules() {
     local module found site
-    site=$("$environment/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))') || return
+    site=$(site_packages) || return
     for module in "${debian_modules[@]}"; do
         found=$("$python" -I -c 'import importlib.util, sys
 print(*importlib.util.find_spec(sys.argv[1]).submodule_search_locations)' "$module") &&
@@ -63,9 +63,14 @@ print(*importlib.util.find_spec(sys.argv[1]).submodule_search_locations)' "$modu
 # Wheels only: an archive would run its own build code, and would need a compiler.
 # --no-deps: the lock names every package there is. Left to look for itself, pip takes an extra (coverage[toml]) at its
 # newest version, finds that unpinned, and refuses it as soon as there is a newer one than the lock's.
+# Most of pip's time goes into byte code, on one core; compileall takes all of them.
 install_python_packages() {
-    pip install --no-deps --ignore-installed --only-binary :all: --require-hashes -r "$root/setup/requirements.lock"
+    pip install --no-deps --ignore-installed --only-binary :all: --no-compile --require-hashes \
+        -r "$root/setup/requirements.lock" &&
+        "$environment/bin/python" -m compileall -q -j 0 "$(site_packages)"
 }
+
+site_packages() { "$environment/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))'; }
 
 # IPMininet's installer clones Mininet from the net and writes to /opt. Its archive holds all we need:
 # the package goes beside the others, with its metadata. --use-pep517 keeps its setup.py from fetching
@@ -73,7 +78,7 @@ install_python_packages() {
 # leave one, so its ssh-keygen does nothing.
 install_ipmininet() {
     local site archive=$work/ipmininet
-    site=$("$environment/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))') &&
+    site=$(site_packages) &&
         pip download --no-deps --no-binary :all: --no-build-isolation --use-pep517 --require-hashes \
             -d "$archive" -r "$root/setup/ipmininet.lock" &&
         tar -xzf "$archive"/ipmininet-*.tar.gz -C "$archive" --strip-components=1 &&

@@ -20,7 +20,7 @@ LOCKED = pins((ROOT / "setup/requirements.lock").read_text())[0]
 
 
 def _wheel(folder: Path, name: str, version: str, *requires: str) -> str:
-    """An empty package that can be installed; its line of a lock file."""
+    """A package that can be installed, an empty module; its line of a lock file."""
     about = f"{name}-{version}.dist-info"
     lines = [f"Name: {name}", f"Version: {version}", "Provides-Extra: more"]
     lines += [f"Requires-Dist: {requirement}" for requirement in requires]
@@ -29,6 +29,7 @@ def _wheel(folder: Path, name: str, version: str, *requires: str) -> str:
         wheel.writestr(f"{about}/METADATA", "\n".join(["Metadata-Version: 2.1", *lines, ""]))
         wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         wheel.writestr(f"{about}/RECORD", "")
+        wheel.writestr(f"{name}.py", "")
     return f"{name}=={version} --hash=sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}\n"
 
 
@@ -46,6 +47,8 @@ def test_a_newer_version_of_a_locked_package_changes_nothing(tmp_path: Path) -> 
     status, out, err = run(checkout, install + listing, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(index))
     assert status == 0, err
     assert ["needed", "1.0"] in [line.split() for line in out.splitlines()]
+    # The guest could not write byte code: without it, each program would compile its libraries.
+    assert list(checkout.glob(".venv/lib/python3.*/site-packages/__pycache__/needed.*.pyc"))
 
 
 def _required(name: str, extras: frozenset[str], python: str) -> Iterator[Requirement]:
