@@ -29,14 +29,16 @@ _DRAIN_LIMIT = 60.0
 _TOLERANCE = 1e-6
 
 
-def pass_time(until: float, at_sample: Callable[[], None]) -> float:
+def pass_time(seconds: float, until: float, at_sample: Callable[[], None]) -> float:
     """Sleep until a moment of the monotonic clock, with a look every ``SAMPLE`` seconds and at the end.
 
+    :param seconds: what ends then. They decide how many looks there are, so that every run has as many: of a
+        slow machine's real time some is over before the first.
     :returns: by how many seconds the latest waking was late: 0 unless the machine is too busy.
     """
     latest = 0.0
     begun = time.monotonic()
-    steps = max(1, round((until - begun) / SAMPLE))
+    steps = max(1, round(seconds / SAMPLE))
     for step in range(1, steps + 1):
         goal = begun + (until - begun) * step / steps
         time.sleep(max(0.0, goal - time.monotonic()))
@@ -124,9 +126,9 @@ def measure(
             start = time.monotonic()
             client = sender.popen(send, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             try:
-                late = pass_time(start + warm_up, at_sample) if warm_up else 0.0
+                late = pass_time(warm_up, start + warm_up, at_sample) if warm_up else 0.0
                 at_edge()
-                late = max(late, pass_time(start + warm_up + duration, at_sample))
+                late = max(late, pass_time(duration, start + warm_up + duration, at_sample))
                 at_edge()
                 client.wait(timeout=seconds + _DRAIN_LIMIT)
             finally:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.traffic import Flows, Measurement, TrafficError, evaluate
+from experiments import traffic
+from experiments.traffic import Flows, Measurement, TrafficError, evaluate, pass_time
 
 # Written by `iperf -s -y C -i 0.1` with two flows (addresses changed, the octets made round).
 # The last two rows of each flow are the end of it and the report over all of it.
@@ -83,3 +84,30 @@ def test_a_last_line_cut_off_is_passed_over(tmp_path: Path) -> None:
 def test_a_missing_flow_is_an_error_with_what_iperf_said(tmp_path: Path, text: str, arrived: int) -> None:
     with pytest.raises(TrafficError, match=f"{arrived} of 3 flows arrived: connect failed"):
         evaluated(tmp_path, text, Flows("tcp", 3, 1428), 0.1, 0.2)
+
+
+class _Clock:
+    """In place of the module ``time``: moves when somebody sleeps."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.mark.parametrize("late", [0.0, 0.05, 0.15, 0.9, 2.5])
+def test_every_run_has_as_many_samples(monkeypatch: pytest.MonkeyPatch, late: float) -> None:
+    # On a slow machine with the real clock some of the warm-up is over before the first look. One sample less
+    # in one of the runs, and there was no result at all.
+    clock = _Clock(100.0 + late)
+    monkeypatch.setattr(traffic, "time", clock)
+    moments: list[float] = []
+    told = pass_time(2.0, 102.0, lambda: moments.append(clock.now))
+    assert len(moments) == 10
+    assert moments == sorted(moments)
+    assert clock.now == pytest.approx(102.0 + max(0.0, late - 2.0))
+    assert told == pytest.approx(max(0.0, late - 2.0), abs=1e-6)
