@@ -105,8 +105,9 @@ class PathSelection(Model):
     mirror: bool = True
     """Answer a flow by the tunnel it came by; false: each end chooses for itself (G42)."""
     single_packets: bool = False
-    """Cut TCP of this node into packets before a path is chosen; false: ``per-packet`` spreads buffers of
-    several segments where the kernel makes such, which costs less time."""
+    """Cut TCP of this node into packets before a path is chosen, and leave those that come out of a tunnel
+    single; false: ``per-packet`` spreads buffers of several segments where the kernel makes such, which costs
+    less time."""
 
 
 class Liveness(Model):

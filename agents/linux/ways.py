@@ -75,7 +75,7 @@ class Ways:
 
     def __init__(self, netlink: IPRoute, single_packets: bool) -> None:
         self._netlink = netlink
-        self._limits = {"gso_max_segs": 1} if single_packets else {}
+        self._limits = {"gso_max_segs": 1, "gro_max_size": 1} if single_packets else {}
         self._listener = udp_tunnels.Listener()
         self._devices: dict[Way, Device] = {}
         self._left: set[Tunnel] = set()

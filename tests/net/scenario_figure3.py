@@ -120,14 +120,17 @@ def _care_of_address(scene: Scene, link: str) -> IPv4Address:
 
 
 def segments(scene: Scene) -> dict[str, Any]:
-    """How many segments a buffer may have in each tunnel; all were made after the first registration."""
+    """How many segments a buffer may have in each tunnel, and octets one that is put together from several.
+
+    All tunnels were made after the first registration.
+    """
     rows = [
         row
         for node in ("ha", "fa", "mn")
         for row in scene.json(node, "-details", "link", "show", "type", "ipip")
         if row["ifname"] != "tunl0"
     ]
-    return {"limits": [row["gso_max_segs"] for row in rows]}
+    return {"limits": [[row["gso_max_segs"], row["gro_max_size"]] for row in rows]}
 
 
 STEPS = (

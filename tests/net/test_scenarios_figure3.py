@@ -224,4 +224,4 @@ def test_the_mobile_node_returns_home_and_leaves_again(report: Report) -> None:
 
 def test_tunnels_made_later_carry_single_packets_too(report: Report) -> None:
     # Four at the home agent, three at the mobile node, one at the foreign agent.
-    assert report["segments"]["limits"] == [1] * 8
+    assert report["segments"]["limits"] == [[1, 1]] * 8
