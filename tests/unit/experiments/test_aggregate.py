@@ -234,8 +234,8 @@ def test_a_dry_run_makes_nothing(use: Use, tmp_path: Path, capsys: pytest.Captur
     lab = use(good)
     assert aggregate.main(["--dry-run", "--figure", "3", "--runs", "4", "--out", str(tmp_path / "new")]) == 0
     said = capsys.readouterr().err
-    # 4 batches × 4 cells × (2 + 10) s
-    assert "4 batches, each one run of 4 cells; 192 s of measured traffic in all" in said
+    # 4 batches × 4 cells × (2 + 6) s
+    assert "4 batches, each one run of 4 cells; 128 s of measured traffic in all" in said
     assert "figure 3, per-packet, 8 flows: 4 runs" in said
     assert lab.started == []
     assert list(tmp_path.iterdir()) == []
