@@ -102,6 +102,7 @@ def code() -> str:
     total = hashlib.sha256(platform.python_version().encode())  # Debian 13's gives other last digits
     sources = {path for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
     sources -= {path for name in _READ_ONLY for path in (ROOT / "experiments").rglob(name)}
+    sources -= {ROOT / "topologies" / "doctor.py"}  # looks at the machine; no experiment uses it
     for path in sorted(sources):
         total.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes() + b"\0")
     total.update((ROOT / "setup" / "requirements.lock").read_bytes())

@@ -96,7 +96,7 @@ class Tool:
 TOOLS = (
     Tool("iperf", "iperf", "--version", r"iperf version (2\.\S+)"),
     Tool("nft", "nftables", "--version", r"nftables v(\S+)"),
-    Tool("tshark", "tshark", "--version", r"TShark (?:\(Wireshark\) )?(\d\S+?)\.? "),
+    Tool("tshark", "tshark", "--version", r"TShark (?:\(Wireshark\) )?(\d[\d.]*\d)"),
     Tool("tcpdump", "tcpdump", "--version", r"tcpdump version (\S+)"),
     Tool("ip", "iproute2", "-V", r"iproute2-(\S+?),"),
     Tool("tc", "iproute2", "-V", r"iproute2-(\S+?),"),

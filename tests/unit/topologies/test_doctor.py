@@ -88,6 +88,14 @@ def test_every_tool_comes_with_a_package_that_set_up_installs() -> None:
     assert missing == ["setpriv"]
 
 
+def test_the_version_of_debian_13_s_tshark_is_found() -> None:
+    said = 'Running as user "root" and group "root". This could be dangerous.\nTShark (Wireshark) 4.4.19.\n\n'
+    (tool,) = (tool for tool in TOOLS if tool.name == "tshark")
+    found = re.search(tool.version, said)
+    assert found is not None
+    assert found[1] == "4.4.19"
+
+
 def test_versions_of_tools_of_debian_12_are_found() -> None:
     said = {
         "nft": "nftables v1.0.6 (Lester Gooch #5)",
