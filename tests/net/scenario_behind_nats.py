@@ -16,9 +16,6 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Any
 
-import topologies  # noqa: F401 - before IPMininet: without it that calls ssh-keygen, which Debian need not have
-
-# isort: split
 from ipmininet.router.config.base import NodeConfig
 
 from agents.settings import Weights

@@ -6,9 +6,6 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Any
 
-import topologies  # noqa: F401 - before IPMininet: without it that calls ssh-keygen, which Debian need not have
-
-# isort: split
 from ipmininet.iptopo import IPTopo
 from ipmininet.router.config.base import NodeConfig
 
