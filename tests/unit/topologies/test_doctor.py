@@ -88,32 +88,32 @@ def test_every_tool_comes_with_a_package_that_set_up_installs() -> None:
     assert missing == ["setpriv"]
 
 
-def test_the_version_of_debian_13_s_tshark_is_found() -> None:
-    said = 'Running as user "root" and group "root". This could be dangerous.\nTShark (Wireshark) 4.4.19.\n\n'
-    (tool,) = (tool for tool in TOOLS if tool.name == "tshark")
+@pytest.mark.parametrize(
+    ("name", "said", "version"),
+    [
+        ("nft", "nftables v1.0.6 (Lester Gooch #5)", "1.0.6"),
+        (
+            "tshark",
+            "Running as root.\nTShark (Wireshark) 4.0.17 (Git v4.0.17 packaged as 4.0.17-0+deb12u3).",
+            "4.0.17",
+        ),
+        (
+            "tshark",
+            'Running as user "root" and group "root". This could be dangerous.\n'
+            "TShark (Wireshark) 4.4.19.\n\n",
+            "4.4.19",
+        ),
+        ("ip", "ip utility, iproute2-6.1.0, libbpf 1.1.2", "6.1.0"),
+        ("conntrack", "conntrack v1.4.7 (conntrack-tools)", "1.4.7"),
+        ("ping", "ping from iputils 20221126", "20221126"),
+        ("openssl", "OpenSSL 3.0.22 25 Aug 2026 (Library: OpenSSL 3.0.22 25 Aug 2026)", "3.0.22"),
+    ],
+)
+def test_what_tools_of_debian_12_and_13_say_is_understood(name: str, said: str, version: str) -> None:
+    (tool,) = (tool for tool in TOOLS if tool.name == name)
     found = re.search(tool.version, said)
     assert found is not None
-    assert found[1] == "4.4.19"
-
-
-def test_versions_of_tools_of_debian_12_are_found() -> None:
-    said = {
-        "nft": "nftables v1.0.6 (Lester Gooch #5)",
-        "tshark": "Running as root.\nTShark (Wireshark) 4.0.17 (Git v4.0.17 packaged as 4.0.17-0+deb12u3).",
-        "ip": "ip utility, iproute2-6.1.0, libbpf 1.1.2",
-        "conntrack": "conntrack v1.4.7 (conntrack-tools)",
-        "ping": "ping from iputils 20221126",
-        "openssl": "OpenSSL 3.0.22 25 Aug 2026 (Library: OpenSSL 3.0.22 25 Aug 2026)",
-    }
-    found = {tool.name: re.search(tool.version, said[tool.name]) for tool in TOOLS if tool.name in said}
-    assert {name: match and match[1] for name, match in found.items()} == {
-        "nft": "1.0.6",
-        "tshark": "4.0.17",
-        "ip": "6.1.0",
-        "conntrack": "1.4.7",
-        "ping": "20221126",
-        "openssl": "3.0.22",
-    }
+    assert found[1] == version
 
 
 def test_packages_are_compared_with_the_lock() -> None:
