@@ -60,8 +60,16 @@ class Reference:
     words: tuple[str, ...]
 
 
-_READ_ONLY = ("claims.py", "reference.py", "plot.py", "style.py", "drawing.py", "*figures.py")
-"""Modules of the experiments that only read and draw what others have measured."""
+_READ_ONLY = (
+    "experiments/**/claims.py",
+    "experiments/**/reference.py",
+    "experiments/**/plot.py",
+    "experiments/**/style.py",
+    "experiments/**/drawing.py",
+    "experiments/**/*figures.py",
+    "topologies/doctor.py",
+)
+"""Modules that only read and draw what others have measured, or look at the machine."""
 
 REFERENCES: Mapping[str, Reference] = {
     "unequal-links": Reference("aggregate", ("--figure", "3", *_SHORT)),
@@ -101,8 +109,7 @@ def code() -> str:
     """
     total = hashlib.sha256(platform.python_version().encode())  # Debian 13's gives other last digits
     sources = {path for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
-    sources -= {path for name in _READ_ONLY for path in (ROOT / "experiments").rglob(name)}
-    sources -= {ROOT / "topologies" / "doctor.py"}  # looks at the machine; no experiment uses it
+    sources -= {path for pattern in _READ_ONLY for path in ROOT.glob(pattern)}
     for path in sorted(sources):
         total.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes() + b"\0")
     total.update((ROOT / "setup" / "requirements.lock").read_bytes())
