@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -26,22 +27,20 @@ def implausible(summary: dict[str, Any]) -> list[str]:
     """What is wrong with the summary of a run of all figures; nothing, if it is plausible."""
     problems = [problem for problem in summary["problems"] if "disturbed: " not in problem]
     cells = {(cell["figure"], cell["policy"], cell["flows"]): cell for cell in summary["cells"]}
-    for figure in FIGURES:
-        for policy in POLICIES:
-            for flows in FLOWS:
-                name = f"figure {figure}, {policy}, {flows} flows"
-                cell = cells.get((figure, policy, flows))
-                if cell is None or cell["n"] == 0:
-                    problems.append(f"{name}: no run was valid")
-                    continue
-                goodput, efficiency = cell["goodput_mbps"]["mean"], cell["efficiency"]["mean"]
-                best = cell["best_single_link_mbps"]
-                if not 0 < efficiency <= MOST_OF_CEILING:
-                    problems.append(f"{name}: {efficiency:.3f} of the ceiling")
-                elif policy == "per-flow" and flows > 1 and efficiency < LEAST_OF_CEILING:
-                    problems.append(f"{name}: only {efficiency:.3f} of the ceiling")
-                if policy == "per-flow" and flows == 1 and abs(goodput / best - 1) > OF_BEST_LINK:
-                    problems.append(f"{name}: {goodput:.2f} Mbit/s, and the best link alone {best:.2f}")
+    for figure, policy, flows in product(FIGURES, POLICIES, FLOWS):
+        name = f"figure {figure}, {policy}, {flows} flows"
+        cell = cells.get((figure, policy, flows))
+        if cell is None or cell["n"] == 0:
+            problems.append(f"{name}: no run was valid")
+            continue
+        goodput, efficiency = cell["goodput_mbps"]["mean"], cell["efficiency"]["mean"]
+        best = cell["best_single_link_mbps"]
+        if not 0 < efficiency <= MOST_OF_CEILING:
+            problems.append(f"{name}: {efficiency:.3f} of the ceiling")
+        elif policy == "per-flow" and flows > 1 and efficiency < LEAST_OF_CEILING:
+            problems.append(f"{name}: only {efficiency:.3f} of the ceiling")
+        if policy == "per-flow" and flows == 1 and abs(goodput / best - 1) > OF_BEST_LINK:
+            problems.append(f"{name}: {goodput:.2f} Mbit/s, and the best link alone {best:.2f}")
     return problems
 
 

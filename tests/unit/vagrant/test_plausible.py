@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -23,9 +24,7 @@ def summary() -> dict[str, Any]:
             "efficiency": {"mean": goodput[policy, flows] / 6.9},
             "best_single_link_mbps": 3.77,
         }
-        for figure in FIGURES
-        for policy in POLICIES
-        for flows in FLOWS
+        for figure, policy, flows in product(FIGURES, POLICIES, FLOWS)
     ]
     return {"problems": [], "cells": cells}
 
